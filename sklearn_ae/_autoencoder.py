@@ -1,0 +1,278 @@
+"""The dense autoencoder."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+from torch.optim import Optimizer
+
+from sklearn_ae._base import _BaseAutoencoder
+from sklearn_ae._compat import StrOptions
+from sklearn_ae._training.losses import EntryLoss
+from sklearn_ae._validation import check_layer_sizes, check_widths
+from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
+
+Half = Callable[[int, int], nn.Module]
+
+
+class AutoencoderTransformer(_BaseAutoencoder):
+    """Autoencoder of dense layers, or of the user's own, that starts at PCA.
+
+    Rows are rebuilt through a code of `encoding_dim` numbers by an encoder and a decoder that
+    are trained together. Beside their layers, both have a linear map that is set to the
+    principal components, so that training starts at PCA and goes on from there.
+
+    Parameters
+    ----------
+    encoding_dim : int, default=32
+        Width of the code.
+    hidden_layer_sizes : int or sequence of int, default=(512, 256)
+        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none.
+    activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
+            default="gelu"
+        What follows each hidden layer. The code itself is linear.
+    output_activation : {"identity", "sigmoid", "softplus"}, default="identity"
+        What ends the decoder.
+    linear_shortcut : bool, default=True
+        Whether encoder and decoder each add a linear map to their layers. It starts at the
+        principal components, and the layers start at zero. An encoder or decoder of the
+        user's is added through a factor that starts at zero.
+    tied_weights : bool, default=False
+        Whether the decoder's weights are the transposes of the encoder's.
+    encoder, decoder : callable, default=None
+        Classes or functions called as ``encoder(n_features, encoding_dim)`` and
+        ``decoder(encoding_dim, n_features)`` that give a module from (n, in) to (n, out), as
+        `torch.nn.Linear` does. None is dense layers.
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy", "poisson"} or \
+            callable, default="squared_error"
+        How far an output is from its row. It is measured in the units after `scaling`. A
+        callable takes output and target, in the units of the data, and gives one value an
+        entry.
+    noise : {"gaussian", "masking", "salt_and_pepper"} or None, default=None
+        What corrupts the rows that go in, while the clean ones stay the target.
+    noise_level : float, default=0.5
+        Standard deviation in the units of the data for Gaussian noise; for the others the
+        share of the entries that are replaced, in [0, 1].
+    sparsity_penalty : float, default=0.0
+        Factor of the sum of the absolute codes of a row, added to its loss.
+    contractive_penalty : float, default=0.0
+        Factor of the squared Frobenius norm of the Jacobian of the code with respect to the
+        row, both in the units of the network, added to its loss.
+    trim : float, default=0.0
+        Share of the rows of a batch, those of greatest loss, that do not count, in [0, 1).
+    optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
+        How a step is taken. A class is one of `torch.optim`.
+    optimizer_params : dict, default=None
+        Its further parameters. Weight decay acts on the weights of the layers alone; it is
+        1 for "adamw" unless given.
+    lr : float, default=1e-3
+        Learning rate, the greatest of a schedule.
+    lr_schedule : {"constant", "cosine", "one_cycle"}, default="one_cycle"
+        How the rate moves over all steps of a fit. "cosine" takes it from `lr` to zero,
+        "one_cycle" up to `lr` and then to zero.
+    batch_size : int or "auto", default="auto"
+        Rows in a step. "auto" is a fortieth of the rows, from 16 to 256.
+    max_epochs : int, default=60
+        How often a fit goes over the rows at most.
+    tol : float, default=1e-4
+        Share of the least loss by which an epoch has to improve it to count as better.
+    n_iter_no_change : int, default=10
+        With a constant rate, epochs in a row without improvement that end the fit.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold rows out and to keep the weights of least loss on them.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out, in (0, 1).
+    warm_start : bool, default=False
+        Whether a fit goes on from the weights of the last.
+    random_state : int, RandomState instance or None, default=None
+        Where initialisation, held-out rows, order and noise are drawn from. With None each
+        fit is another; numpy's global generator is left alone.
+    scaling : {"auto", "global", "standard", "range"} or None, default="auto"
+        Units of the network. "global" centres each feature and divides all by one scale;
+        "standard" divides each by its own; "range" is one affine map to [0, 1], from the
+        range of the type for unsigned images. "auto" is "global" for an identity output, for
+        a sigmoid "range" with integers and None with floats, and for a softplus one scale
+        without a centre.
+    device : {"cpu", "cuda", "mps", "auto"}, default="cpu"
+        Where the network is.
+    precision : {"float32", "float64"}, default="float32"
+        What it computes in.
+    callbacks : list of skorch callbacks, default=None
+        They listen to the training; copies of them are in ``net_.callbacks_``.
+    verbose : int, default=0
+        1 shows a progress bar, in a terminal or notebook; 2 prints a line an epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net: module, optimizer, history.
+    encoder_, decoder_ : torch.nn.Module
+        The halves of the module, in the units of the data.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, where X has them.
+    n_iter_ : int
+        Number of epochs.
+    loss_ : float
+        Mean objective of the last epoch.
+    loss_curve_ : list of float
+        Mean objective of each epoch while training. The objective is in the units of the
+        network: with scaling "global" a squared error is the share of the variance lost.
+    validation_loss_curve_ : list of float or None
+        Objective on the validation rows after each epoch.
+    best_loss_ : float
+        Objective of the weights kept, on the validation rows if there are any.
+    best_epoch_ : int
+        The epoch that they are of; 0 is the start.
+    pca_loss_ : float or None
+        Objective of PCA at the same dimension, over the same rows; None where the fit did not
+        start there.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the epochs end before the training converged.
+    UserWarning
+        If codes are constant over the training rows, or PCA rebuilds them exactly.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear map that the fit starts at.
+    sklearn.neural_network.MLPRegressor : Dense network for a target of its own.
+
+    References
+    ----------
+    Hinton, G. E. and Salakhutdinov, R. R. (2006). Reducing the dimensionality of data with
+    neural networks. Science 313, 504-507.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ae import AutoencoderTransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> autoencoder = AutoencoderTransformer(16, random_state=0).fit(X)
+    >>> autoencoder.transform(X).shape
+    (1797, 16)
+    >>> bool(autoencoder.best_loss_ < autoencoder.pca_loss_)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **_BaseAutoencoder._parameter_constraints,
+        "hidden_layer_sizes": ["array-like", int],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "tied_weights": ["boolean"],
+        "encoder": [callable, None],
+        "decoder": [callable, None],
+    }
+
+    def __init__(
+        self,
+        encoding_dim: int = 32,
+        *,
+        hidden_layer_sizes: int | Sequence[int] = (512, 256),
+        activation: str = "gelu",
+        output_activation: str = "identity",
+        linear_shortcut: bool = True,
+        tied_weights: bool = False,
+        encoder: Half | None = None,
+        decoder: Half | None = None,
+        loss: str | EntryLoss = "squared_error",
+        noise: str | None = None,
+        noise_level: float = 0.5,
+        sparsity_penalty: float = 0.0,
+        contractive_penalty: float = 0.0,
+        trim: float = 0.0,
+        optimizer: str | type[Optimizer] = "adamw",
+        optimizer_params: dict[str, Any] | None = None,
+        lr: float = 1e-3,
+        lr_schedule: str = "one_cycle",
+        batch_size: int | str = "auto",
+        max_epochs: int = 60,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool | str = "auto",
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        scaling: str | None = "auto",
+        device: str = "cpu",
+        precision: str = "float32",
+        callbacks: list[Callback] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.encoding_dim = encoding_dim
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.output_activation = output_activation
+        self.linear_shortcut = linear_shortcut
+        self.tied_weights = tied_weights
+        self.encoder = encoder
+        self.decoder = decoder
+        self.loss = loss
+        self.noise = noise
+        self.noise_level = noise_level
+        self.sparsity_penalty = sparsity_penalty
+        self.contractive_penalty = contractive_penalty
+        self.trim = trim
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.scaling = scaling
+        self.device = device
+        self.precision = precision
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def _build_module(self, n_features: int) -> tuple[nn.Module, nn.Module]:
+        sizes = check_layer_sizes(self.hidden_layer_sizes)
+        activation = ACTIVATIONS[self.activation]
+        if self.tied_weights and (self.encoder or self.decoder):
+            raise ValueError(
+                "tied_weights=True: an encoder or decoder of your own can't be tied. Use "
+                "tied_weights=False, or share the weights in your modules."
+            )
+        encoder = self._half("encoder", n_features, self.encoding_dim, sizes)
+        if self.tied_weights:
+            decoder = tied_dense(encoder, activation=activation)
+        else:
+            decoder = self._half("decoder", self.encoding_dim, n_features, sizes[::-1])
+        if self.linear_shortcut:
+            encoder, decoder = with_shortcuts(
+                encoder,
+                decoder,
+                n_features,
+                self.encoding_dim,
+                gated=(self.encoder is not None, self.decoder is not None),
+            )
+        return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation]())
+
+    def _half(
+        self, name: str, in_features: int, out_features: int, sizes: tuple[int, ...]
+    ) -> nn.Module:
+        own = getattr(self, name)
+        if own is None:
+            return dense(
+                in_features,
+                out_features,
+                hidden_layer_sizes=sizes,
+                activation=ACTIVATIONS[self.activation],
+            )
+        # A function may give the same module every time, which stays the user's.
+        module = deepcopy(own(in_features, out_features))
+        check_widths(name, own, module, in_features, out_features)
+        return module

@@ -1,0 +1,147 @@
+"""Rows of whatever holds them, as batches of tensors."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, csr_matrix, issparse
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Matrix = NDArray | csr_array | csr_matrix
+
+# What is converted at once: enough for one call to cost little beside its work, little
+# beside the data.
+_CHUNK_ENTRIES = 2**20
+
+
+class Batch(NamedTuple):
+    """Rows in the units of the data, and what counts in them."""
+
+    x: Tensor
+    weight: Tensor | None = None
+    observed: Tensor | None = None
+
+    @property
+    def total_weight(self) -> float:
+        """What the batch weighs among others: its number of rows unless they have weights."""
+        return float(len(self.x) if self.weight is None else self.weight.sum())
+
+
+class Rows(Dataset):
+    """Rows of an array, with what counts in them.
+
+    Nothing is copied but the rows of a batch: sparse, integer and memory-mapped rows become
+    dense floats when they are read.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix, CSR array} of shape (n_rows, n_features)
+    y : None
+        Present for skorch: a row is its own target.
+    index : ndarray of int of shape (n_samples,), default=None
+        Which rows of X these are; None is all of them.
+    sample_weight : ndarray of shape (n_rows,), default=None
+        Weight of each row of X.
+    observed : ndarray of bool of shape (n_rows, n_features), default=None
+        Which entries of X the loss counts.
+    """
+
+    def __init__(
+        self,
+        X: Matrix,
+        y: None = None,
+        *,
+        index: NDArray[np.intp] | None = None,
+        sample_weight: NDArray | None = None,
+        observed: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.X = X
+        self.index = index
+        self.sample_weight = sample_weight
+        self.observed = observed
+
+    def __len__(self) -> int:
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """Give one row as input and target."""
+        (batch,) = self.subset(np.array([position])).batches(1)
+        return batch.x[0], batch.x[0]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.X.shape[1]
+
+    def subset(self, positions: NDArray[np.intp]) -> Self:
+        """Give the rows at some positions."""
+        return type(self)(
+            self.X,
+            index=positions if self.index is None else self.index[positions],
+            sample_weight=self.sample_weight,
+            observed=self.observed,
+        )
+
+    def batches(self, batch_size: int, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
+        """Give the rows in batches.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows in a batch. A last batch of one row joins the one before, since layers
+            that normalise over a batch can't train on it.
+        order : ndarray of int of shape (n_samples,), default=None
+            The order in which the rows come.
+
+        Yields
+        ------
+        batch : Batch
+        """
+        index = self.index if order is None else self.subset(order).index
+        a_chunk = max(1, _CHUNK_ENTRIES // (batch_size * self.n_features)) * batch_size
+        for start, stop in _spans(len(self), a_chunk):
+            chunk = self._read(slice(start, stop) if index is None else index[start:stop])
+            for first, last in _spans(stop - start, batch_size):
+                yield Batch(*(part if part is None else part[first:last] for part in chunk))
+
+    def _read(self, index: slice | NDArray[np.intp]) -> Batch:
+        return Batch(
+            as_tensor(self.X[index]),
+            None if self.sample_weight is None else torch.from_numpy(self.sample_weight[index]),
+            None if self.observed is None else torch.from_numpy(self.observed[index]),
+        )
+
+
+def as_tensor(rows: Matrix) -> Tensor:
+    """Give rows as a dense tensor of floats, without a copy where they are one already.
+
+    Small integers are exact in float32; others go through float64, so that an offset can
+    be taken away before digits are lost.
+    """
+    if issparse(rows):
+        rows = rows.toarray()
+    dtype = rows.dtype
+    if dtype.kind in "iub":
+        dtype = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
+    elif dtype.itemsize not in (4, 8):
+        dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return torch.from_numpy(np.require(rows, dtype.newbyteorder("="), ["C", "W"]))
+
+
+def n_batches(n_samples: int, batch_size: int) -> int:
+    """Give the number of batches that rows come in."""
+    return sum(1 for _ in _spans(n_samples, batch_size))
+
+
+def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Give the ends of consecutive spans, a last one of one row joined to the one before."""
+    start = 0
+    while start < n:
+        stop = start + size
+        if stop + (size > 1) >= n:
+            stop = n
+        yield start, stop
+        start = stop

@@ -1,0 +1,363 @@
+"""The skorch net that trains an autoencoder."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from inspect import signature
+from math import inf, isfinite
+from typing import Any, NamedTuple, Self
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, PrintLog
+from torch import Generator, Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from sklearn_ae._training.batches import Batch, Rows, n_batches
+from sklearn_ae._training.losses import squared_jacobian
+from sklearn_ae._training.random import seeded
+from sklearn_ae.noise import Noise
+
+# Rows that a half of the network is run on at once.
+INFERENCE_BATCH_SIZE = 2048
+
+# Each with the parameters that differ from torch's own defaults.
+OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True, "weight_decay": 1.0}),
+    "sgd": (torch.optim.SGD, {"fused": True}),
+}
+
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class TrainingRows(NamedTuple):
+    """All rows, those of them that are trained on, and those to judge the weights by."""
+
+    rows: Rows
+    train: Rows
+    validation: Rows | None = None
+
+
+class AutoencoderNet(NeuralNet):
+    """A skorch net whose rows are their own target.
+
+    It trains on `TrainingRows`, whole batches at a time. skorch's parameters, callbacks,
+    history and attributes are there; batches are recorded and told of only where a callback
+    listens to them.
+
+    Parameters
+    ----------
+    module : callable
+        Gives an `Autoencoder`.
+    noise : callable, default=None
+        What corrupts the input.
+    noise_level, sparsity_penalty, contractive_penalty, lr_schedule
+        As in the estimators.
+    degree : int or None, default=None
+        That of the loss; with None it sees output and target in the units of the data.
+    draws_globally : bool, default=False
+        Whether the module may draw from torch's global generators, as dropout does.
+    seed : int, default=0
+        Where the net's own generator starts.
+    **skorch_parameters
+        As in `skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    generator_ : torch.Generator
+        Shuffles and corrupts; part of the net, so that training can go on from it.
+    best_epoch_ : int
+        The epoch whose weights are kept, 0 for those before the first.
+    best_loss_ : float
+        Their loss, on the validation rows if there are any.
+    start_loss_ : float or None
+        The loss before the first epoch, on the same rows.
+    starts_at_pca_ : bool
+        Whether that is the loss of PCA.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        noise: Noise | None = None,
+        noise_level: float = 0.0,
+        sparsity_penalty: float = 0.0,
+        contractive_penalty: float = 0.0,
+        degree: int | None = None,
+        draws_globally: bool = False,
+        lr_schedule: str = "constant",
+        seed: int = 0,
+        **skorch_parameters: Any,
+    ) -> None:
+        self.noise = noise
+        self.noise_level = noise_level
+        self.sparsity_penalty = sparsity_penalty
+        self.contractive_penalty = contractive_penalty
+        self.degree = degree
+        self.draws_globally = draws_globally
+        self.lr_schedule = lr_schedule
+        self.seed = seed
+        super().__init__(module, **skorch_parameters)
+
+    # What skorch asks for
+
+    def get_default_callbacks(self) -> list[tuple[str, Callback]]:
+        """Give skorch's, less those that average over recorded batches."""
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+
+    def initialize(self) -> Self:
+        """Build module, criterion, optimizer and callbacks."""
+        self.generator_ = Generator().manual_seed(self.seed)
+        self.best_epoch_, self.best_loss_, self.start_loss_ = 0, None, None
+        self.starts_at_pca_ = False
+        return super().initialize()
+
+    def get_params_for_optimizer(
+        self, prefix: str, named_parameters: Any
+    ) -> tuple[tuple, dict[str, Any]]:
+        """Keep weight decay to the weights of the layers."""
+        (groups,), parameters = super().get_params_for_optimizer(prefix, named_parameters)
+        if "weight_decay" not in signature(self.optimizer).parameters:
+            return (groups,), parameters
+        decayed = {
+            id(parameter)
+            for name, parameter in self.module_.named_parameters()
+            if parameter.ndim > 1 and ".shortcut." not in name
+        }
+        split = []
+        for group in groups:
+            layers = [p for p in group["params"] if id(p) in decayed]
+            others = [p for p in group["params"] if id(p) not in decayed]
+            split.append({**group, "params": layers})
+            split.append({**group, "params": others, "weight_decay": 0.0})
+        return ([group for group in split if group["params"]],), parameters
+
+    def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
+        """Give input and target of whole batches."""
+        size = self.batch_size if training else INFERENCE_BATCH_SIZE
+        return ((batch.x, batch.x) for batch in dataset.batches(size))
+
+    # Training
+
+    def fit_loop(
+        self,
+        X: TrainingRows,
+        y: None = None,
+        epochs: int | None = None,
+        *,
+        scheduled: bool = True,
+        **fit_params: Any,
+    ) -> Self:
+        """Train for some epochs.
+
+        Parameters
+        ----------
+        X : TrainingRows
+            What to train on.
+        y : None
+            Present for skorch.
+        epochs : int, default=None
+            How many; None is `max_epochs`.
+        scheduled : bool, default=True
+            Whether the learning rate follows `lr_schedule`, else it is constant.
+        **fit_params
+            Present for skorch.
+
+        Returns
+        -------
+        self : AutoencoderNet
+        """
+        epochs = self.max_epochs if epochs is None else epochs
+        n_steps = n_batches(len(X.train), self.batch_size) * epochs
+        scheduler = self._scheduler(self.lr_schedule if scheduled else "constant", n_steps)
+        datasets = {"dataset_train": X.train, "dataset_valid": X.validation}
+        for _ in range(epochs):
+            self.notify("on_epoch_begin", **datasets)
+            try:
+                self.record("train_loss", self.train_epoch(X.train, scheduler))
+                if X.validation is not None:
+                    self.record("valid_loss", self.evaluate(X.validation, notify=True))
+            except KeyboardInterrupt:
+                self.history.pop()
+                warnings.warn(
+                    f"Training interrupted by user after {len(self.history)} epochs, which "
+                    "are kept.",
+                    stacklevel=2,
+                )
+                break
+            self.notify("on_epoch_end", **datasets)
+        return self
+
+    def train_epoch(self, rows: Rows, scheduler: LRScheduler | None = None) -> float:
+        """Go over the rows once, in a random order, and give their mean objective."""
+        order = torch.randperm(len(rows), generator=self.generator_).numpy()
+        listened = self._is_listened_to()
+        losses, weights = [], []
+        self.module_.train()
+        with self._module_randomness():
+            for batch in self._on_device(rows.batches(self.batch_size, order)):
+                if listened:
+                    self.notify("on_batch_begin", batch=batch[:1] * 2, training=True)
+                step = self.train_step(batch)
+                if scheduler is not None:
+                    scheduler.step()
+                losses.append(step["loss"])
+                weights.append(batch.total_weight)
+                if listened:
+                    self._batch_ends(batch, step, training=True)
+        self.module_.eval()
+        self.history.record("train_batch_count", len(losses))
+        loss = _average(losses, weights)
+        if not isfinite(loss):
+            raise ValueError(
+                f"lr={self.lr}: the loss became {loss} in epoch {len(self.history)}. Lower lr, "
+                "or scale the data (scaling='auto')."
+            )
+        return loss
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+        """Corrupt, forward, loss, backward, step."""
+        first_step: dict[str, Tensor] = {}
+
+        def closure() -> Tensor:
+            self.optimizer_.zero_grad()
+            rows, output = self.row_loss(batch, self.generator_)
+            loss = self.criterion_.reduce(rows, batch.weight)
+            loss.backward()
+            if not first_step:  # optimizers such as LBFGS ask again
+                first_step.update(loss=loss.detach(), output=output.detach())
+            self._gradient_is_computed(batch)
+            return loss
+
+        self.optimizer_.step(closure)
+        return first_step
+
+    def row_loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Give the objective of each row, and the output in the units of the network."""
+        module = self.module_
+        target = module.rescale(batch.x)
+        x = target
+        if self.noise is not None:
+            x = module.rescale(self.noise(batch.x, self.noise_level, generator))
+        if self.contractive_penalty:
+            x = x.detach().requires_grad_()
+        code = module.encoder(x)
+        output = module.decoder(code)
+        if self.degree is None:
+            compared = module.rescale.inverse(output), module.rescale.inverse(target)
+        else:
+            compared = output, target
+        rows = self.criterion_.rows(*compared, batch.observed)
+        if self.sparsity_penalty:
+            rows = rows + self.sparsity_penalty * code.abs().sum(dim=1)
+        if self.contractive_penalty:
+            rows = rows + self.contractive_penalty * squared_jacobian(code, x)
+        return rows, output
+
+    def evaluate(self, rows: Rows, *, notify: bool = False) -> float:
+        """Give the mean objective of rows, with the same noise each time."""
+        generator = Generator().manual_seed(self.seed)
+        listened = notify and self._is_listened_to()
+        losses, weights = [], []
+        with torch.set_grad_enabled(bool(self.contractive_penalty)):
+            for batch in self._on_device(rows.batches(INFERENCE_BATCH_SIZE)):
+                if listened:
+                    self.notify("on_batch_begin", batch=batch[:1] * 2, training=False)
+                loss, output = self.row_loss(batch, generator)
+                losses.append(loss.detach())
+                weights.append(batch.weight)
+                if listened:
+                    step = {"loss": loss.mean().detach(), "output": output}
+                    self._batch_ends(batch, step, training=False)
+        weight = None if rows.sample_weight is None else torch.cat(weights)
+        return self.criterion_.reduce(torch.cat(losses), weight).item()
+
+    def record(self, name: str, loss: float) -> None:
+        """Record the loss of an epoch, and whether it is the least so far."""
+        past = self.history[:-1, name] if len(self.history) > 1 else []
+        self.history.record(name, loss)
+        self.history.record(f"{name}_best", loss < min(past, default=inf))
+
+    @contextmanager
+    def joined_by(self, first: list[Callback], last: list[Callback]) -> Iterator[None]:
+        """Let callbacks listen, before and after the user's, that are not part of the net."""
+        callbacks = self.callbacks_
+        named = [[(type(callback).__name__, callback) for callback in own] for own in (first, last)]
+        self.callbacks_ = named[0] + callbacks + named[1]
+        try:
+            yield
+        finally:
+            self.callbacks_ = callbacks
+
+    def snapshot(self, weights: dict[str, Tensor]) -> Self:
+        """Give a net of its own that goes on from here, with other weights."""
+        net = copy(self)
+        parts = (self.module_, self.optimizer_, self.generator_, self.history_)
+        net.module_, net.optimizer_, net.generator_, net.history_ = deepcopy(parts)
+        net.module_.load_state_dict(weights)
+        return net
+
+    def _scheduler(self, lr_schedule: str, n_steps: int) -> LRScheduler | None:
+        for group in self.optimizer_.param_groups:
+            group["lr"] = self.lr
+        if lr_schedule == "cosine":
+            return CosineAnnealingLR(self.optimizer_, T_max=n_steps)
+        if lr_schedule == "one_cycle":
+            return OneCycleLR(
+                self.optimizer_, max_lr=self.lr, total_steps=n_steps + 1, cycle_momentum=False
+            )
+        return None
+
+    def _on_device(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            yield Batch(*(part if part is None else part.to(self.device) for part in batch))
+
+    @contextmanager
+    def _module_randomness(self) -> Iterator[None]:
+        if not self.draws_globally:
+            yield
+            return
+        with seeded(int(torch.randint(2**31, (), generator=self.generator_))):
+            yield
+
+    # Batches are told of only to those who listen: it costs more than a small step.
+
+    def _is_listened_to(self) -> bool:
+        return any(_overrides(callback, _BATCH_EVENTS) for _, callback in self.callbacks_)
+
+    def _gradient_is_computed(self, batch: Batch) -> None:
+        for _, callback in self.callbacks_:
+            if _overrides(callback, ("on_grad_computed",)):
+                callback.on_grad_computed(
+                    self,
+                    named_parameters=self.get_all_learnable_params(),
+                    batch=batch[:1] * 2,
+                    training=True,
+                )
+
+    def _batch_ends(self, batch: Batch, step: dict[str, Tensor], *, training: bool) -> None:
+        prefix = "train" if training else "valid"
+        self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+        self.history.record_batch(f"{prefix}_batch_size", len(batch.x))
+        output = self.module_.rescale.inverse(step["output"])
+        self.notify(
+            "on_batch_end",
+            batch=batch[:1] * 2,
+            training=training,
+            loss=step["loss"],
+            y_pred=output,
+        )
+
+
+def _overrides(callback: Callback, events: tuple[str, ...]) -> bool:
+    return any(getattr(type(callback), event) is not getattr(Callback, event) for event in events)
+
+
+def _average(losses: list[Tensor], weights: list[float | Tensor]) -> float:
+    """Average over an epoch, which waits for the device once."""
+    weight = torch.as_tensor(weights, dtype=torch.float64)
+    return float(torch.stack(losses).double().cpu() @ weight / weight.sum())

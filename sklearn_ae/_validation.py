@@ -1,0 +1,283 @@
+"""Checks at the door: what scikit-learn's own do not cover."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from math import inf
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
+from skorch.callbacks import Callback
+from sklearn.utils.validation import _check_sample_weight, check_array
+from torch import nn
+
+from sklearn_ae._training.batches import Matrix
+from sklearn_ae._training.losses import Loss
+
+# Where each output activation can reach.
+OUTPUT_RANGES = {"identity": (-inf, inf), "sigmoid": (0.0, 1.0), "softplus": (0.0, inf)}
+
+# Rounding of a rescaled extreme.
+_TOLERANCE = 1e-6
+
+
+def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
+    """Give the sizes of hidden layers as a tuple.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        As the user gave them.
+
+    Returns
+    -------
+    sizes : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If a size is not a whole number of at least 1.
+    """
+    sizes = hidden_layer_sizes if isinstance(hidden_layer_sizes, Sequence | np.ndarray) else [
+        hidden_layer_sizes
+    ]
+    for size in sizes:
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ValueError(
+                f"hidden_layer_sizes={hidden_layer_sizes!r}: each size must be a whole number "
+                "of at least 1. Use () for no hidden layer."
+            )
+    return tuple(int(size) for size in sizes)
+
+
+@torch.no_grad()
+def check_widths(
+    name: str, given: object, module: object, in_features: int, out_features: int
+) -> None:
+    """Try a user's module on two rows.
+
+    Parameters
+    ----------
+    name : {"encoder", "decoder"}
+        The parameter that gave it.
+    given : callable
+        Its value.
+    module : object
+        What it gave.
+    in_features, out_features : int
+        Widths that it is to take and give.
+
+    Raises
+    ------
+    ValueError
+        If it gives something else than two rows of these widths.
+    """
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"{name}={given!r} gave {module!r}, which is no torch.nn.Module.")
+    example = next(module.parameters(), torch.empty(0))
+    rows = torch.zeros(2, in_features, dtype=example.dtype)
+    try:
+        output = deepcopy(module).eval()(rows)
+    except Exception as error:
+        raise ValueError(
+            f"{name}={given!r} failed on two rows of {in_features} features: {error}"
+        ) from error
+    if output.shape != (2, out_features):
+        raise ValueError(
+            f"{name}={given!r} takes two rows of {in_features} features to shape "
+            f"{tuple(output.shape)}; for n_features and encoding_dim as they are it must be "
+            f"{(2, out_features)}."
+        )
+
+
+def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
+    """Give the weights as an array.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or float
+        As the user gave it.
+    X : {ndarray, CSR matrix, CSR array} of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or none is positive.
+    """
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if weight.min() < 0:
+        raise ValueError(f"sample_weight: negative values such as {weight.min()} have no meaning.")
+    if not weight.any():
+        raise ValueError("sample_weight: all weights are zero. Give some row a positive one.")
+    return weight
+
+
+def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
+    """Give the mask of observed entries as an array.
+
+    Parameters
+    ----------
+    observed : array-like of bool of shape (n_samples, n_features)
+        As the user gave it.
+    X : {ndarray, CSR matrix, CSR array} of shape (n_samples, n_features)
+        The rows.
+
+    Returns
+    -------
+    observed : ndarray of bool of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        If it has another shape or dtype, or nothing is observed.
+    """
+    if issparse(observed):
+        observed = observed.toarray()
+    mask = check_array(observed, dtype=None, ensure_all_finite=False)
+    if mask.dtype != bool or mask.shape != X.shape:
+        raise ValueError(
+            f"observed has dtype {mask.dtype} and shape {mask.shape}: it must be bool, and "
+            f"of the shape of X, {X.shape}."
+        )
+    if not mask.any():
+        raise ValueError("observed is False everywhere: there is no entry to learn from.")
+    return mask
+
+
+def check_noise_level(noise: str | None, noise_level: float) -> None:
+    """Check that the level of a noise that replaces entries is a share.
+
+    Parameters
+    ----------
+    noise : str or None
+        Name of the noise.
+    noise_level : float
+        Its level.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if noise in ("masking", "salt_and_pepper") and noise_level > 1:
+        raise ValueError(
+            f"noise_level={noise_level}: with noise={noise!r} it is the share of the entries "
+            "that are replaced. Use a value in [0, 1]."
+        )
+
+
+def check_callbacks(callbacks: list | None) -> None:
+    """Check that callbacks are those of skorch.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Instances, classes, or pairs of a name and one of these.
+
+    Raises
+    ------
+    ValueError
+        If one is something else.
+    """
+    for callback in callbacks or []:
+        bare = callback[1] if isinstance(callback, tuple) else callback
+        if not (isinstance(bare, Callback) or (isinstance(bare, type) and issubclass(bare, Callback))):
+            raise ValueError(
+                f"callbacks={callbacks!r}: {bare!r} is no skorch callback. scikit-learn's are "
+                "set with set_callbacks."
+            )
+
+
+def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:
+    """Give codes as an array.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, encoding_dim)
+        As the user gave them.
+    encoding_dim : int
+        Width that a decoder takes.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples, encoding_dim)
+        float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If the width is another.
+    """
+    codes = check_array(X, dtype=[np.float64, np.float32])
+    if codes.shape[1] != encoding_dim:
+        raise ValueError(
+            f"X has {codes.shape[1]} features, but the decoder takes codes of "
+            f"encoding_dim={encoding_dim}. Pass what transform gives."
+        )
+    return codes
+
+
+def check_output(loss_name: object, loss: Loss, output_activation: str) -> None:
+    """Check that an output activation keeps to where the loss is defined.
+
+    Parameters
+    ----------
+    loss_name : str or callable
+        The parameter `loss`, for the message.
+    loss : Loss
+        What it stands for.
+    output_activation : str
+        Name of the output activation.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    if loss.output_activations and output_activation not in loss.output_activations:
+        raise ValueError(
+            f"loss={loss_name!r} is not defined for all outputs of "
+            f"output_activation={output_activation!r}. Use one of {loss.output_activations}."
+        )
+
+
+def check_range(
+    low: float, high: float, *, loss_name: object, loss: Loss, output_activation: str, scaling: object
+) -> None:
+    """Check that rows, in the units of the network, lie where loss and output reach.
+
+    Parameters
+    ----------
+    low, high : float
+        Least and greatest entry.
+    loss_name : str or callable
+        The parameter `loss`, for the message.
+    loss : Loss
+        What it stands for.
+    output_activation : str
+        Name of the output activation.
+    scaling : str or None
+        The parameter `scaling`, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they lie outside.
+    """
+    asked = {
+        f"output_activation={output_activation!r}": OUTPUT_RANGES[output_activation],
+        f"loss={loss_name!r}": (loss.low, loss.high),
+    }
+    for what, (least, greatest) in asked.items():
+        if low < least - _TOLERANCE or high > greatest + _TOLERANCE:
+            raise ValueError(
+                f"{what} needs values in [{least:g}, {greatest:g}], but with "
+                f"scaling={scaling!r} X has values from {low:.6g} to {high:.6g}. Use "
+                "scaling='range', or output_activation='identity' with another loss."
+            )

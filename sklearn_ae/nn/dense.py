@@ -1,0 +1,128 @@
+"""Dense encoders and decoders, plain and tied."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "identity": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+}
+
+
+def dense(
+    in_features: int,
+    out_features: int,
+    *,
+    hidden_layer_sizes: Sequence[int] = (),
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Give dense layers with an activation between them and none after the last.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Width of the input and of the output.
+    hidden_layer_sizes : sequence of int, default=()
+        Width of each layer between the two.
+    activation : callable, default=torch.nn.ReLU
+        Gives the activation module, as a class of `torch.nn` does.
+
+    Returns
+    -------
+    layers : torch.nn.Sequential
+        Takes (n_samples, in_features) to (n_samples, out_features).
+
+    Examples
+    --------
+    >>> from sklearn_ae.nn import dense
+    >>> dense(4, 2, hidden_layer_sizes=(3,))
+    Sequential(
+      (0): Linear(in_features=4, out_features=3, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=3, out_features=2, bias=True)
+    )
+    """
+    sizes = [in_features, *hidden_layer_sizes, out_features]
+    return _alternate([nn.Linear(*size) for size in pairwise(sizes)], activation)
+
+
+def tied_dense(
+    encoder: nn.Sequential, *, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """Give the mirror of dense layers, on the transposes of their weights.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Sequential
+        Layers that `dense` gave. The weights are shared, the biases are not.
+    activation : callable, default=torch.nn.ReLU
+        Gives the activation module.
+
+    Returns
+    -------
+    layers : torch.nn.Sequential
+        Takes (n_samples, out_features) of the encoder to its (n_samples, in_features).
+
+    Examples
+    --------
+    >>> from sklearn_ae.nn import dense, tied_dense
+    >>> encoder = dense(4, 2, hidden_layer_sizes=(3,))
+    >>> decoder = tied_dense(encoder)
+    >>> decoder[0].weight is encoder[2].weight
+    True
+    """
+    linears = [layer for layer in encoder if isinstance(layer, nn.Linear)]
+    return _alternate([TransposedLinear(linear) for linear in reversed(linears)], activation)
+
+
+class TransposedLinear(nn.Module):
+    """A linear layer on the transpose of another's weight, with a bias of its own.
+
+    Parameters
+    ----------
+    linear : torch.nn.Linear
+        The layer whose weight is shared.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import TransposedLinear
+    >>> TransposedLinear(nn.Linear(4, 2))(torch.zeros(1, 2)).shape
+    torch.Size([1, 4])
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.out_features, linear.in_features
+        self.weight = linear.weight
+        self.bias = nn.Parameter(torch.zeros(linear.in_features, dtype=linear.weight.dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (n_samples, in_features) to (n_samples, out_features)."""
+        return functional.linear(x, self.weight.t(), self.bias)
+
+
+def _alternate(
+    linears: Sequence[nn.Module], activation: Callable[[], nn.Module]
+) -> nn.Sequential:
+    layers = [linears[0]]
+    for linear in linears[1:]:
+        layers += [activation(), linear]
+    return nn.Sequential(*layers)

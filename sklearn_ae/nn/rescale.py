@@ -1,0 +1,71 @@
+"""The units that a network works in."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Rescale(nn.Module):
+    """Map features to the units of the network, and back.
+
+    The map is part of the module, so that an exported network and every device have it.
+
+    Parameters
+    ----------
+    shift : Tensor of shape (n_features,)
+        What is taken from each feature. Kept in float64: against a large offset the
+        difference has digits that the two numbers do not have in float32.
+    scale : Tensor of shape () or (n_features,)
+        What each feature is then divided by, positive. Its dtype is that of the network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.nn import Rescale
+    >>> rescale = Rescale(torch.tensor([10.0, 20.0]), torch.tensor(2.0))
+    >>> rescale(torch.tensor([[12.0, 20.0]]))
+    tensor([[1., 0.]])
+    >>> rescale.inverse(torch.tensor([[1.0, 0.0]]))
+    tensor([[12., 20.]])
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take rows in the units of the data to those of the network."""
+        return ((x - self.shift.to(x.dtype)) / self.scale).to(self.scale.dtype)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Take rows in the units of the network to those of the data."""
+        return x * self.scale + self.shift.to(x.dtype)
+
+
+class Restore(nn.Module):
+    """The inverse of a `Rescale` as a module, to end a decoder with.
+
+    Parameters
+    ----------
+    rescale : Rescale
+        The map to invert; its buffers are shared.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.nn import Rescale, Restore
+    >>> restore = Restore(Rescale(torch.tensor([10.0]), torch.tensor(2.0)))
+    >>> restore(torch.tensor([[1.0]]))
+    tensor([[12.]])
+    """
+
+    def __init__(self, rescale: Rescale) -> None:
+        super().__init__()
+        self.rescale = rescale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take rows in the units of the network to those of the data."""
+        return self.rescale.inverse(x)

@@ -1,0 +1,112 @@
+"""A linear map beside the layers, and its start at the principal components."""
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_ae.nn.dense import TransposedLinear
+
+
+class LinearShortcut(nn.Module):
+    """Add a linear map to layers, ``shortcut(x) + gate * layers(x)``.
+
+    Parameters
+    ----------
+    layers : torch.nn.Module
+        From (n_samples, in_features) to (n_samples, out_features).
+    shortcut : torch.nn.Linear or TransposedLinear
+        Of the same two widths.
+    gated : bool, default=False
+        Whether the layers enter through a learnt factor that starts at zero, for layers
+        whose own output can't be set to zero without knowing what they are.
+
+    References
+    ----------
+    He, K. et al. (2016). Deep residual learning for image recognition. CVPR.
+    Bachlechner, T. et al. (2021). ReZero is all you need. UAI.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import LinearShortcut
+    >>> both = LinearShortcut(nn.Linear(4, 2), nn.Linear(4, 2), gated=True)
+    >>> x = torch.ones(3, 4)
+    >>> bool((both(x) == both.shortcut(x)).all())
+    True
+    """
+
+    def __init__(
+        self,
+        layers: nn.Module,
+        shortcut: nn.Linear | TransposedLinear,
+        *,
+        gated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shortcut = shortcut
+        self.gate = nn.Parameter(torch.zeros(())) if gated else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (n_samples, in_features) to (n_samples, out_features)."""
+        output = self.layers(x)
+        return self.shortcut(x) + (output if self.gate is None else self.gate * output)
+
+
+def with_shortcuts(
+    encoder: nn.Module,
+    decoder: nn.Module,
+    n_features: int,
+    encoding_dim: int,
+    *,
+    gated: tuple[bool, bool] = (False, False),
+) -> tuple[LinearShortcut, LinearShortcut]:
+    """Add shortcuts to two halves, whose layers give zero to begin with.
+
+    Parameters
+    ----------
+    encoder, decoder : torch.nn.Module
+        What `dense` or `tied_dense` gave, unless gated.
+    n_features, encoding_dim : int
+        Widths of a row and of a code.
+    gated : tuple of two bool, default=(False, False)
+        Whether the layers of each half enter through a factor.
+
+    Returns
+    -------
+    encoder, decoder : LinearShortcut
+        Tied if the two halves are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.nn import dense, with_shortcuts
+    >>> encoder, decoder = with_shortcuts(dense(4, 2), dense(2, 4), 4, 2)
+    >>> bool((encoder.layers(torch.ones(1, 4)) == 0).all())
+    True
+    """
+    tied = isinstance(decoder, nn.Sequential) and isinstance(decoder[-1], TransposedLinear)
+    for half, is_gated in zip((encoder, decoder), gated, strict=True):
+        if not is_gated:
+            _silence(half)
+    into = nn.Linear(n_features, encoding_dim)
+    back = TransposedLinear(into) if tied else nn.Linear(encoding_dim, n_features)
+    return (
+        LinearShortcut(encoder, into, gated=gated[0]),
+        LinearShortcut(decoder, back, gated=gated[1]),
+    )
+
+
+@torch.no_grad()
+def _silence(layers: nn.Sequential) -> None:
+    """Set the last weights so that the output is zero.
+
+    A tied decoder comes after its encoder: its first weight is zero by then, and its output
+    a constant that the last bias takes away.
+    """
+    last = layers[-1]
+    if isinstance(last, TransposedLinear):
+        last.bias -= layers(torch.zeros(1, layers[0].in_features))[0]
+    else:
+        last.weight.zero_()
+        last.bias.zero_()
