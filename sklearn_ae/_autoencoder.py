@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
-import torch
 from skorch.callbacks import Callback
 from torch import nn
 from torch.optim import Optimizer
@@ -162,7 +161,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
     True
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **_BaseAutoencoder._parameter_constraints,
         "hidden_layer_sizes": ["array-like", int],
         "activation": [StrOptions(set(ACTIVATIONS))],
@@ -247,8 +246,9 @@ class AutoencoderTransformer(_BaseAutoencoder):
                 "tied_weights=False, or share the weights in your modules."
             )
         encoder = self._half("encoder", n_features, self.encoding_dim, sizes)
+        decoder: nn.Module
         if self.tied_weights:
-            decoder = tied_dense(encoder, activation=activation)
+            decoder = tied_dense(cast(nn.Sequential, encoder), activation=activation)
         else:
             decoder = self._half("decoder", self.encoding_dim, n_features, sizes[::-1])
         if self.linear_shortcut:

@@ -3,19 +3,19 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy, deepcopy
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from skorch.callbacks import Callback
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearn_ae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
@@ -69,7 +69,7 @@ class _BaseAutoencoder(
 
     _net_class = AutoencoderNet
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "encoding_dim": [Interval(Integral, 1, None, closed="left")],
         "output_activation": [StrOptions(set(OUTPUT_RANGES))],
         "linear_shortcut": ["boolean"],
@@ -572,7 +572,7 @@ class _BaseAutoencoder(
     @property
     def loss_(self) -> float:
         """Objective of the last epoch, or before training where there was none."""
-        return self.loss_curve_[-1] if self.n_iter_ else self.net_.start_loss_
+        return self.loss_curve_[-1] if self.n_iter_ else self.best_loss_
 
     @property
     def best_loss_(self) -> float:

@@ -7,9 +7,8 @@ from math import inf
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
-from skorch.callbacks import Callback
 from sklearn.utils.validation import _check_sample_weight, check_array
+from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_ae._training.batches import Matrix
@@ -39,16 +38,18 @@ def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
     ValueError
         If a size is not a whole number of at least 1.
     """
-    sizes = hidden_layer_sizes if isinstance(hidden_layer_sizes, Sequence | np.ndarray) else [
-        hidden_layer_sizes
-    ]
+    sizes: tuple[object, ...] = (hidden_layer_sizes,)
+    if isinstance(hidden_layer_sizes, Sequence | np.ndarray):
+        sizes = tuple(hidden_layer_sizes)
+    checked = []
     for size in sizes:
         if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
             raise ValueError(
                 f"hidden_layer_sizes={hidden_layer_sizes!r}: each size must be a whole number "
                 "of at least 1. Use () for no hidden layer."
             )
-    return tuple(int(size) for size in sizes)
+        checked.append(int(size))
+    return tuple(checked)
 
 
 @torch.no_grad()
@@ -137,8 +138,6 @@ def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
     ValueError
         If it has another shape or dtype, or nothing is observed.
     """
-    if issparse(observed):
-        observed = observed.toarray()
     mask = check_array(observed, dtype=None, ensure_all_finite=False)
     if mask.dtype != bool or mask.shape != X.shape:
         raise ValueError(
@@ -187,7 +186,7 @@ def check_callbacks(callbacks: list | None) -> None:
     """
     for callback in callbacks or []:
         bare = callback[1] if isinstance(callback, tuple) else callback
-        if not (isinstance(bare, Callback) or (isinstance(bare, type) and issubclass(bare, Callback))):
+        if not issubclass(bare if isinstance(bare, type) else type(bare), Callback):
             raise ValueError(
                 f"callbacks={callbacks!r}: {bare!r} is no skorch callback. scikit-learn's are "
                 "set with set_callbacks."
@@ -248,7 +247,13 @@ def check_output(loss_name: object, loss: Loss, output_activation: str) -> None:
 
 
 def check_range(
-    low: float, high: float, *, loss_name: object, loss: Loss, output_activation: str, scaling: object
+    low: float,
+    high: float,
+    *,
+    loss_name: object,
+    loss: Loss,
+    output_activation: str,
+    scaling: object,
 ) -> None:
     """Check that rows, in the units of the network, lie where loss and output reach.
 

@@ -1,16 +1,16 @@
 """Rows of whatever holds them, as batches of tensors."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Self
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix, issparse
+from scipy.sparse import csr_array, csr_matrix
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Matrix = NDArray | csr_array | csr_matrix
+Matrix: TypeAlias = NDArray | csr_array | csr_matrix
 
 # What is converted at once: enough for one call to cost little beside its work, little
 # beside the data.
@@ -23,6 +23,22 @@ class Batch(NamedTuple):
     x: Tensor
     weight: Tensor | None = None
     observed: Tensor | None = None
+
+    def rows(self, first: int, last: int) -> "Batch":
+        """Give a part of the rows."""
+        return self._apply(lambda part: part[first:last])
+
+    def to(self, device: str) -> "Batch":
+        """Give the same on a device."""
+        return self._apply(lambda part: part.to(device))
+
+    def _apply(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        x, weight, observed = self
+        return Batch(
+            function(x),
+            None if weight is None else function(weight),
+            None if observed is None else function(observed),
+        )
 
     @property
     def total_weight(self) -> float:
@@ -76,6 +92,13 @@ class Rows(Dataset):
         """Number of columns."""
         return self.X.shape[1]
 
+    @property
+    def weight(self) -> Tensor | None:
+        """Weight of each row."""
+        if self.sample_weight is None:
+            return None
+        return torch.from_numpy(self.sample_weight[... if self.index is None else self.index])
+
     def subset(self, positions: NDArray[np.intp]) -> Self:
         """Give the rows at some positions."""
         return type(self)(
@@ -105,7 +128,7 @@ class Rows(Dataset):
         for start, stop in _spans(len(self), a_chunk):
             chunk = self._read(slice(start, stop) if index is None else index[start:stop])
             for first, last in _spans(stop - start, batch_size):
-                yield Batch(*(part if part is None else part[first:last] for part in chunk))
+                yield chunk.rows(first, last)
 
     def _read(self, index: slice | NDArray[np.intp]) -> Batch:
         return Batch(
@@ -121,14 +144,13 @@ def as_tensor(rows: Matrix) -> Tensor:
     Small integers are exact in float32; others go through float64, so that an offset can
     be taken away before digits are lost.
     """
-    if issparse(rows):
-        rows = rows.toarray()
-    dtype = rows.dtype
+    dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+    dtype = dense.dtype
     if dtype.kind in "iub":
         dtype = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
     elif dtype.itemsize not in (4, 8):
         dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
-    return torch.from_numpy(np.require(rows, dtype.newbyteorder("="), ["C", "W"]))
+    return torch.from_numpy(np.require(dense, dtype.newbyteorder("="), ["C", "W"]))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:

@@ -6,10 +6,10 @@ from copy import deepcopy
 from math import inf, isinf
 from typing import Any
 
-from skorch import NeuralNet
-from skorch.callbacks import Callback
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
 # The last epoch of a schedule that brings the rate to zero says nothing by tol; one that

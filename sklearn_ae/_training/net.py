@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from inspect import signature
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -79,6 +79,8 @@ class AutoencoderNet(NeuralNet):
         Whether that is the loss of PCA.
     """
 
+    callbacks_: list[tuple[str, Callback]]
+
     def __init__(
         self,
         module: Any,
@@ -107,12 +109,15 @@ class AutoencoderNet(NeuralNet):
 
     def get_default_callbacks(self) -> list[tuple[str, Callback]]:
         """Give skorch's, less those that average over recorded batches."""
-        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
+        timer: list[tuple[str, Callback]] = [("epoch_timer", EpochTimer())]
+        # PrintLog formats its line whether it prints it or not.
+        return [*timer, ("print_log", PrintLog())] if self.verbose else timer
 
     def initialize(self) -> Self:
         """Build module, criterion, optimizer and callbacks."""
         self.generator_ = Generator().manual_seed(self.seed)
-        self.best_epoch_, self.best_loss_, self.start_loss_ = 0, None, None
+        self.best_epoch_, self.best_loss_ = 0, nan
+        self.start_loss_: float | None = None
         self.starts_at_pca_ = False
         return super().initialize()
 
@@ -135,6 +140,16 @@ class AutoencoderNet(NeuralNet):
             split.append({**group, "params": layers})
             split.append({**group, "params": others, "weight_decay": 0.0})
         return ([group for group in split if group["params"]],), parameters
+
+    def initialize_optimizer(self, triggered_directly: Any = None) -> Self:
+        """Build the optimizer; what it refuses is said in the words of the estimators."""
+        try:
+            return super().initialize_optimizer(triggered_directly)
+        except (TypeError, ValueError, RuntimeError) as error:
+            given = self.get_params_for("optimizer")
+            raise ValueError(
+                f"optimizer_params: {self.optimizer.__name__} does not take {given}: {error}"
+            ) from error
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
         """Give input and target of whole batches."""
@@ -182,6 +197,7 @@ class AutoencoderNet(NeuralNet):
                 if X.validation is not None:
                     self.record("valid_loss", self.evaluate(X.validation, notify=True))
             except KeyboardInterrupt:
+                self.module_.eval()
                 self.history.pop()
                 warnings.warn(
                     f"Training interrupted by user after {len(self.history)} epochs, which "
@@ -199,10 +215,11 @@ class AutoencoderNet(NeuralNet):
         losses, weights = [], []
         self.module_.train()
         with self._module_randomness():
-            for batch in self._on_device(rows.batches(self.batch_size, order)):
+            for batch in rows.batches(self.batch_size, order):
+                batch = batch.to(self.device)
                 if listened:
                     self.notify("on_batch_begin", batch=batch[:1] * 2, training=True)
-                step = self.train_step(batch)
+                step = self.train_step(batch, listened=listened)
                 if scheduler is not None:
                     scheduler.step()
                 losses.append(step["loss"])
@@ -219,7 +236,7 @@ class AutoencoderNet(NeuralNet):
             )
         return loss
 
-    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Tensor]:
+    def train_step(self, batch: Batch, *, listened: bool = False) -> dict[str, Tensor]:
         """Corrupt, forward, loss, backward, step."""
         first_step: dict[str, Tensor] = {}
 
@@ -230,7 +247,13 @@ class AutoencoderNet(NeuralNet):
             loss.backward()
             if not first_step:  # optimizers such as LBFGS ask again
                 first_step.update(loss=loss.detach(), output=output.detach())
-            self._gradient_is_computed(batch)
+            if listened:
+                self.notify(
+                    "on_grad_computed",
+                    named_parameters=list(self.get_all_learnable_params()),
+                    batch=batch[:1] * 2,
+                    training=True,
+                )
             return loss
 
         self.optimizer_.step(closure)
@@ -262,18 +285,18 @@ class AutoencoderNet(NeuralNet):
         """Give the mean objective of rows, with the same noise each time."""
         generator = Generator().manual_seed(self.seed)
         listened = notify and self._is_listened_to()
-        losses, weights = [], []
+        losses = []
         with torch.set_grad_enabled(bool(self.contractive_penalty)):
-            for batch in self._on_device(rows.batches(INFERENCE_BATCH_SIZE)):
+            for batch in rows.batches(INFERENCE_BATCH_SIZE):
+                batch = batch.to(self.device)
                 if listened:
                     self.notify("on_batch_begin", batch=batch[:1] * 2, training=False)
                 loss, output = self.row_loss(batch, generator)
                 losses.append(loss.detach())
-                weights.append(batch.weight)
                 if listened:
                     step = {"loss": loss.mean().detach(), "output": output}
                     self._batch_ends(batch, step, training=False)
-        weight = None if rows.sample_weight is None else torch.cat(weights)
+        weight = None if rows.weight is None else rows.weight.to(self.device)
         return self.criterion_.reduce(torch.cat(losses), weight).item()
 
     def record(self, name: str, loss: float) -> None:
@@ -285,7 +308,7 @@ class AutoencoderNet(NeuralNet):
     @contextmanager
     def joined_by(self, first: list[Callback], last: list[Callback]) -> Iterator[None]:
         """Let callbacks listen, before and after the user's, that are not part of the net."""
-        callbacks = self.callbacks_
+        callbacks: list[tuple[str, Callback]] = self.callbacks_
         named = [[(type(callback).__name__, callback) for callback in own] for own in (first, last)]
         self.callbacks_ = named[0] + callbacks + named[1]
         try:
@@ -312,10 +335,6 @@ class AutoencoderNet(NeuralNet):
             )
         return None
 
-    def _on_device(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            yield Batch(*(part if part is None else part.to(self.device) for part in batch))
-
     @contextmanager
     def _module_randomness(self) -> Iterator[None]:
         if not self.draws_globally:
@@ -327,17 +346,11 @@ class AutoencoderNet(NeuralNet):
     # Batches are told of only to those who listen: it costs more than a small step.
 
     def _is_listened_to(self) -> bool:
-        return any(_overrides(callback, _BATCH_EVENTS) for _, callback in self.callbacks_)
-
-    def _gradient_is_computed(self, batch: Batch) -> None:
-        for _, callback in self.callbacks_:
-            if _overrides(callback, ("on_grad_computed",)):
-                callback.on_grad_computed(
-                    self,
-                    named_parameters=self.get_all_learnable_params(),
-                    batch=batch[:1] * 2,
-                    training=True,
-                )
+        return any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in _BATCH_EVENTS
+        )
 
     def _batch_ends(self, batch: Batch, step: dict[str, Tensor], *, training: bool) -> None:
         prefix = "train" if training else "valid"
@@ -353,11 +366,7 @@ class AutoencoderNet(NeuralNet):
         )
 
 
-def _overrides(callback: Callback, events: tuple[str, ...]) -> bool:
-    return any(getattr(type(callback), event) is not getattr(Callback, event) for event in events)
-
-
-def _average(losses: list[Tensor], weights: list[float | Tensor]) -> float:
+def _average(losses: list[Tensor], weights: list[float]) -> float:
     """Average over an epoch, which waits for the device once."""
     weight = torch.as_tensor(weights, dtype=torch.float64)
     return float(torch.stack(losses).double().cpu() @ weight / weight.sum())

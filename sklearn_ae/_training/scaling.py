@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn_ae._training.statistics import Moments
 from sklearn_ae.nn import Rescale
 
-_ShiftAndScale = tuple[NDArray[np.float64], NDArray[np.float64]]
+_ShiftAndScale = tuple[NDArray[np.float64], np.float64 | NDArray[np.float64]]
 
 
 def _global(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:

@@ -1,6 +1,7 @@
 """Where a training starts: at the principal components."""
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.statistics import principal_components
-from sklearn_ae.nn import Autoencoder
+from sklearn_ae.nn import Autoencoder, LinearShortcut
 
 Expansion = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -66,7 +67,8 @@ def start_at_pca(
     components = torch.from_numpy(found.components)
     mean_inside = (torch.from_numpy(mean) - module.rescale.shift) / scale
     output_mean, slope = _EXPANSIONS[output_activation](mean_inside)
-    encoder, decoder = module.encoder.shortcut, module.decoder[0].shortcut
+    encoder = cast(LinearShortcut, module.encoder).shortcut
+    decoder = cast(LinearShortcut, cast(nn.Sequential, module.decoder)[0]).shortcut
     n_found = len(components)
     encoder.weight.zero_()
     encoder.weight[:n_found] = components

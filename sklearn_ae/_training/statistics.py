@@ -1,5 +1,6 @@
 """Moments and principal components of rows, batch by batch in float64."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,8 @@ class PrincipalComponents(NamedTuple):
 def moments(rows: Rows) -> Moments:
     """Give the moments of each feature."""
     scaler = StandardScaler()
-    low, high = np.inf, -np.inf
+    low = np.full(rows.n_features, np.inf)
+    high = -low
     for batch in rows.batches(_BATCH_SIZE):
         x = batch.x.double().numpy()
         weight = None if batch.weight is None else batch.weight.numpy()
@@ -109,15 +111,13 @@ def _from_covariance(
 class _ScaledRows(LinearOperator):
     """Centred and scaled rows, times the root of their weight, as a matrix never formed."""
 
-    def __init__(
-        self, rows: Rows, shift: NDArray[np.float64], scale: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, rows: Rows, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
         super().__init__(np.dtype(np.float64), (len(rows), rows.n_features))
         self.rows = rows
         self.centre = torch.from_numpy(shift)
         self.scale = torch.as_tensor(scale)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[NDArray[np.float64]]:
         for batch in self.rows.batches(_BATCH_SIZE):
             x = (batch.x.double() - self.centre) / self.scale
             if batch.weight is not None:

@@ -119,9 +119,7 @@ class TransposedLinear(nn.Module):
         return functional.linear(x, self.weight.t(), self.bias)
 
 
-def _alternate(
-    linears: Sequence[nn.Module], activation: Callable[[], nn.Module]
-) -> nn.Sequential:
+def _alternate(linears: Sequence[nn.Module], activation: Callable[[], nn.Module]) -> nn.Sequential:
     layers = [linears[0]]
     for linear in linears[1:]:
         layers += [activation(), linear]

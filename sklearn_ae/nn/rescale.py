@@ -1,6 +1,5 @@
 """The units that a network works in."""
 
-import torch
 from torch import Tensor, nn
 
 

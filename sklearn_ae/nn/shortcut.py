@@ -1,5 +1,7 @@
 """A linear map beside the layers, and its start at the principal components."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -98,15 +100,16 @@ def with_shortcuts(
 
 
 @torch.no_grad()
-def _silence(layers: nn.Sequential) -> None:
+def _silence(half: nn.Module) -> None:
     """Set the last weights so that the output is zero.
 
     A tied decoder comes after its encoder: its first weight is zero by then, and its output
     a constant that the last bias takes away.
     """
-    last = layers[-1]
-    if isinstance(last, TransposedLinear):
-        last.bias -= layers(torch.zeros(1, layers[0].in_features))[0]
-    else:
+    layers = cast(nn.Sequential, half)
+    first, last = layers[0], layers[-1]
+    if isinstance(first, TransposedLinear) and isinstance(last, TransposedLinear):
+        last.bias.sub_(layers(torch.zeros(1, first.in_features))[0])
+    elif isinstance(last, nn.Linear):
         last.weight.zero_()
         last.bias.zero_()

@@ -1,0 +1,1 @@
+"""Measurements that choose defaults and hold ends; none of them is a test."""
