@@ -74,15 +74,17 @@ class AutoencoderTransformer(_BaseAutoencoder):
         How the rate moves over all steps of a fit. "cosine" takes it from `lr` to zero,
         "one_cycle" up to `lr` and then to zero.
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is a fortieth of the rows, from 16 to 256.
-    max_epochs : int, default=60
+        Rows in a step. "auto" is a fortieth of the rows, from 8 to 256.
+    max_epochs : int, default=20
         How often a fit goes over the rows at most.
     tol : float, default=1e-4
         Share of the least loss by which an epoch has to improve it to count as better.
     n_iter_no_change : int, default=10
         With a constant rate, epochs in a row without improvement that end the fit.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out and to keep the weights of least loss on them.
+        Whether to hold rows out and to keep the weights of least loss on them; with a constant
+        rate the fit ends when it no longer falls. "auto" does so from 1,000 rows up: the tenth
+        of fewer is too small to choose by.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -192,7 +194,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         lr: float = 1e-3,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
-        max_epochs: int = 60,
+        max_epochs: int = 20,
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
         early_stopping: bool | str = "auto",

@@ -54,6 +54,9 @@ from sklearn_ae.noise import NOISES
 
 _PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
+# The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
+_MIN_ROWS_TO_HOLD_OUT = 1_000
+
 # A code that moves by less than this share of the one that moves most is constant.
 _CONSTANT = 1e-6
 
@@ -270,7 +273,7 @@ class _BaseAutoencoder(
         if at_pca:
             exact = start_at_pca(module, rows, of_rows.mean, self.output_activation)
         net = self._new_net(module, net_seed, len(rows))
-        net.starts_at_pca_ = at_pca
+        net.starts_at_pca_ = at_pca and self.output_activation == "identity"
         if goes_on:
             net.history_ = deepcopy(self.net_.history_)
         return net, exact and self._only_rebuilds()
@@ -322,13 +325,13 @@ class _BaseAutoencoder(
 
     def _resolve_batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
-            return min(256, max(16, n_samples // 40))
+            return min(256, max(8, n_samples // 40))
         return self.batch_size
 
     def _split(self, net: AutoencoderNet, rows: Rows, validation: Rows | None) -> TrainingRows:
         early_stopping = self.early_stopping
         if early_stopping == "auto":
-            early_stopping = True
+            early_stopping = len(rows) >= _MIN_ROWS_TO_HOLD_OUT
         if validation is not None or not early_stopping:
             return TrainingRows(rows, rows, validation)
         n_held_out = round(self.validation_fraction * len(rows))
