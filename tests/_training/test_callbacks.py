@@ -1,0 +1,275 @@
+"""What the training listens to: the best weights, its end, and the bar."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+import tqdm.asyncio
+import tqdm.notebook
+from skorch.history import History
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._training import callbacks
+from sklearn_ae._training.callbacks import Convergence, KeepBest
+from sklearn_ae._training.net import TrainingRows
+
+X = load_digits().data[:200]
+
+
+class Net:
+    """A net of one weight. The loss over rows is its squared distance to a number."""
+
+    def __init__(self, weight, *, rows, validation=None):
+        self.module_ = nn.Linear(1, 1)
+        self.history = History()
+        self.data = TrainingRows(rows, rows, validation)
+        self.weight = weight
+
+    @property
+    def weight(self):
+        return self.module_.weight.item()
+
+    @weight.setter
+    def weight(self, value):
+        nn.init.constant_(self.module_.weight, value)
+
+    def evaluate(self, rows):
+        return (self.weight - rows) ** 2
+
+    def train(self, callback, weights):
+        """Go through some weights, as if each were that of an epoch."""
+        callback.on_train_begin(self, X=self.data)
+        for self.weight in weights:
+            self.history.new_epoch()
+            self.history.record("train_loss", self.evaluate(self.data.train))
+            if self.data.validation is not None:
+                self.history.record("valid_loss", self.evaluate(self.data.validation))
+            callback.on_epoch_end(self)
+        callback.on_train_end(self)
+        return self
+
+
+def test_the_weights_of_least_loss_are_kept():
+    net = Net(5.0, rows=0.0).train(KeepBest(), [3.0, 1.0, 2.0])
+    assert net.weight == 1
+    assert (net.best_epoch_, net.best_loss_) == (2, 1)
+
+
+def test_the_start_is_kept_where_no_epoch_is_better():
+    net = Net(1.0, rows=0.0).train(KeepBest(), [3.0, -1.0, 2.0])
+    assert net.weight == 1
+    assert (net.best_epoch_, net.best_loss_) == (0, 1)
+
+
+def test_validation_rows_say_which_weights_are_best():
+    net = Net(5.0, rows=0.0, validation=2.0).train(KeepBest(), [3.0, 2.5, 1.0])
+    assert net.weight == 2.5
+    assert (net.best_epoch_, net.best_loss_, net.start_loss_) == (2, 0.25, 9)
+
+
+def test_weights_that_only_validation_rows_like_are_not_kept():
+    net = Net(2.0, rows=0.0, validation=9.0).train(KeepBest(), [5.0, 9.0])
+    assert net.weight == 2
+    assert (net.best_epoch_, net.best_loss_) == (0, 49)
+
+
+def test_weights_that_are_no_number_are_not_kept():
+    net = Net(2.0, rows=0.0)
+
+    class Broken(KeepBest):
+        def on_epoch_end(self, net, **kwargs):
+            super().on_epoch_end(net, **kwargs)
+            self.weights_ = {name: w * torch.nan for name, w in self.weights_.items()}
+
+    net.train(Broken(), [1.0])
+    assert net.weight == 2
+    assert net.best_epoch_ == 0
+
+
+# The end of a training
+
+
+def _epochs_of(callback, losses, *, name="train_loss"):
+    """Give the number of epochs that a callback lets a training with these losses have."""
+    validation = None if name == "train_loss" else 0.0
+    net = SimpleNamespace(history=History())
+    callback.on_train_begin(net, X=TrainingRows(0.0, 0.0, validation))
+    for epoch, loss in enumerate(losses, start=1):
+        net.history.new_epoch()
+        net.history.record("train_loss", loss if validation is None else 0.0)
+        net.history.record(name, loss)
+        try:
+            callback.on_epoch_end(net)
+        except KeyboardInterrupt:
+            break
+    callback.on_train_end(net)
+    return epoch
+
+
+@pytest.mark.parametrize("name", ["train_loss", "valid_loss"])
+@pytest.mark.parametrize(
+    ("losses", "n_epochs"),
+    [
+        ([5.0, 4.0, 4.0, 4.0, 4.0], 4),
+        ([5.0, 4.0, 3.98, 3.97, 0.0], 4),
+        ([5.0, 4.0, 3.97, 3.94, 3.93, 3.92, 0.0], 6),  # two small steps add up
+        ([5.0, 6.0, 5.5, 0.0], 3),
+        ([-1.0, -2.0, -3.0, -3.0, -3.0, -9.0], 5),
+        ([0.0, 0.0, 0.0, 0.0], 3),
+    ],
+)
+def test_a_constant_rate_ends_after_epochs_without_improvement(losses, n_epochs, name):
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=100, scheduled=False)
+    assert _epochs_of(callback, losses, name=name) == n_epochs
+
+
+def test_a_schedule_is_gone_through_to_its_end():
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=6, scheduled=True)
+    assert _epochs_of(callback, [5.0, 5.0, 5.0, 5.0, 1.0, 0.999]) == 6
+
+
+def test_epochs_that_end_before_the_loss_stalls_give_a_warning():
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=3, scheduled=False)
+    with pytest.warns(ConvergenceWarning, match="max_epochs=3.*Raise max_epochs, or tol"):
+        _epochs_of(callback, [5.0, 4.0, 3.0])
+
+
+def test_a_loss_that_stalls_in_the_last_epoch_gives_none():
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=4, scheduled=False)
+    assert _epochs_of(callback, [5.0, 4.0, 4.0, 4.0]) == 4
+
+
+@pytest.mark.parametrize("losses", [[5.0], [5.0, 4.0, 3.9]])
+def test_a_schedule_that_ends_while_the_loss_improves_gives_a_warning(losses):
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=len(losses), scheduled=True)
+    with pytest.warns(ConvergenceWarning, match=f"max_epochs={len(losses)}"):
+        _epochs_of(callback, losses)
+
+
+def test_a_training_that_something_else_ends_gives_no_warning():
+    callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=10, scheduled=False)
+    assert _epochs_of(callback, [5.0, 4.0, 3.0]) == 3
+
+
+# The bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(name="fit_in_terminal")
+def _fit_in_terminal(monkeypatch):
+    """Give a function that fits, and gives the estimator and what a terminal shows of it."""
+
+    def fit_in_terminal(**parameters):
+        terminal = Terminal()
+        # Not when the fixture is set up: pytest would then capture over it.
+        monkeypatch.setattr(sys, "stderr", terminal)
+        return _fitted(**parameters), terminal.getvalue()
+
+    return fit_in_terminal
+
+
+def _fitted(**parameters):
+    parameters = {
+        "hidden_layer_sizes": (8,),
+        "lr_schedule": "constant",
+        "tol": 0.0,
+        "max_epochs": 4,
+        "early_stopping": False,
+        "random_state": 0,
+        **parameters,
+    }
+    with pytest.warns(ConvergenceWarning):
+        return AutoencoderTransformer(3, **parameters).fit(X)
+
+
+def test_a_terminal_shows_a_bar_with_the_loss_and_that_of_pca(fit_in_terminal):
+    autoencoder, shown = fit_in_terminal(verbose=1)
+    last = shown.split("\r")[-1]
+    assert "4/4" in last
+    assert f"loss={autoencoder.loss_:.4g}" in last
+    assert f"PCA={autoencoder.pca_loss_:.4g}" in last
+
+
+def test_the_bar_shows_the_validation_loss_where_there_is_one(fit_in_terminal):
+    autoencoder, shown = fit_in_terminal(verbose=1, early_stopping=True)
+    last = shown.split("\r")[-1]
+    assert f"validation={autoencoder.validation_loss_curve_[-1]:.4g}" in last
+
+
+def test_the_bar_shows_no_loss_of_pca_where_the_fit_starts_elsewhere(fit_in_terminal):
+    _, shown = fit_in_terminal(verbose=1, linear_shortcut=False)
+    assert "4/4" in shown
+    assert "PCA" not in shown
+
+
+def test_the_bar_ends_with_its_line(fit_in_terminal):
+    _, shown = fit_in_terminal(verbose=1)
+    assert shown.endswith("\n")
+
+
+@pytest.mark.parametrize("verbose", [0, False])
+def test_a_terminal_shows_nothing_unless_asked(fit_in_terminal, capsys, verbose):
+    _, shown = fit_in_terminal(verbose=verbose)
+    assert shown == ""
+    assert capsys.readouterr().out == ""
+
+
+def test_true_is_a_bar(fit_in_terminal):
+    _, shown = fit_in_terminal(verbose=True)
+    assert "4/4" in shown
+
+
+def test_a_log_file_stays_silent(monkeypatch, capsys, tmp_path):
+    with (tmp_path / "log").open("w+") as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        _fitted(verbose=1)
+        log.seek(0)
+        assert log.read() == ""
+    assert capsys.readouterr().out == ""
+
+
+class Widget:
+    """Stands in for those of ipywidgets."""
+
+    def __init__(self, children=(), **traits):
+        self.children = children
+        self.layout = SimpleNamespace()
+        self.style = SimpleNamespace()
+        self.bar_style = ""
+        self.__dict__.update(traits)
+
+
+def test_a_notebook_shows_a_bar_with_the_loss_and_that_of_pca(monkeypatch, capsys):
+    shown = []
+    for name in ("IProgress", "HTML", "TqdmHBox"):
+        monkeypatch.setattr(tqdm.notebook, name, Widget, raising=False)
+    monkeypatch.setattr(tqdm.notebook, "display", shown.append, raising=False)
+    # What tqdm.auto gives in a kernel, whose stderr is no terminal.
+    in_kernel = type("tqdm", (tqdm.notebook.tqdm, tqdm.asyncio.tqdm), {})
+    monkeypatch.setattr(callbacks, "tqdm", in_kernel)
+
+    autoencoder = _fitted(verbose=1)
+    (container,) = shown
+    _, bar, text = container.children
+    assert (bar.value, bar.max) == (4, 4)
+    assert f"loss={autoencoder.loss_:.4g}" in text.value
+    assert f"PCA={autoencoder.pca_loss_:.4g}" in text.value
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_an_epoch_is_printed_at_verbose_2(fit_in_terminal, capsys):
+    autoencoder, bar = fit_in_terminal(verbose=2)
+    head, _, *lines = capsys.readouterr().out.splitlines()
+    assert "train_loss" in head
+    assert len(lines) == autoencoder.n_iter_
+    assert f"{autoencoder.loss_curve_[2]:.4f}" in lines[2]
+    assert bar == ""

@@ -1,0 +1,59 @@
+"""Units of the network, there and back."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_ae.nn import Rescale, Restore
+
+
+@pytest.fixture(name="table")
+def _table():
+    return load_breast_cancer().data
+
+
+def test_it_standardises_as_standard_scaler_does(table):
+    scaler = StandardScaler().fit(table)
+    rescale = Rescale(torch.from_numpy(scaler.mean_), torch.from_numpy(scaler.scale_))
+    expected = scaler.transform(table)
+    np.testing.assert_allclose(rescale(torch.from_numpy(table)).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [torch.tensor(3.0), torch.linspace(0.1, 100, 30)])
+def test_inverse_undoes_it(table, scale):
+    rescale = Rescale(torch.from_numpy(table.mean(axis=0)), scale.double())
+    x = torch.from_numpy(table)
+    torch.testing.assert_close(rescale.inverse(rescale(x)), x)
+
+
+def test_restore_is_the_inverse_as_a_module_with_the_same_buffers(table):
+    rescale = Rescale(torch.from_numpy(table.mean(axis=0)), torch.tensor(5.0))
+    restore = Restore(rescale)
+    x = rescale(torch.from_numpy(table))
+    torch.testing.assert_close(restore(x), rescale.inverse(x), rtol=0, atol=0)
+    assert restore.rescale.shift is rescale.shift
+
+
+def test_a_large_offset_costs_no_digits_of_float64_rows(table):
+    offset = 1e8
+    far = Rescale(torch.from_numpy(table.mean(axis=0) + offset), torch.tensor(7.0))
+    near = Rescale(torch.from_numpy(table.mean(axis=0)), torch.tensor(7.0))
+    x = torch.from_numpy(table)
+    torch.testing.assert_close(far(x + offset), near(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [torch.float32, torch.float64])
+@pytest.mark.parametrize("network", [torch.float32, torch.float64])
+def test_rows_arrive_in_the_dtype_of_the_network(rows, network):
+    rescale = Rescale(torch.zeros(3, dtype=torch.float64), torch.tensor(2.0, dtype=network))
+    assert rescale(torch.ones(2, 3, dtype=rows)).dtype == network
+
+
+def test_the_units_are_part_of_the_state():
+    rescale = Rescale(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
+    other = Rescale(torch.zeros(2), torch.tensor(1.0))
+    other.load_state_dict(rescale.state_dict())
+    assert other.scale == 3
+    assert other.shift.tolist() == [1, 2]

@@ -1,0 +1,162 @@
+"""Fitted estimators pickled and copied, and used in a process that knows nothing of the first."""
+
+import pickle
+import subprocess
+import sys
+from copy import copy, deepcopy
+from functools import partial
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from skorch.callbacks import EpochScoring, LRScheduler
+from sklearn.base import clone
+from torch import nn
+
+from sklearn_ae.nn import dense
+
+
+def with_dropout(in_features, out_features):
+    return nn.Sequential(nn.Linear(in_features, out_features), nn.Dropout(0.2))
+
+
+VARIANTS = {
+    "plain": {},
+    "custom": {"encoder": partial(dense, hidden_layer_sizes=(8,)), "decoder": nn.Linear},
+    "callbacks": {
+        "callbacks": [
+            LRScheduler(policy="StepLR", step_size=2),
+            EpochScoring("neg_mean_squared_error", name="mse", on_train=True),
+        ]
+    },
+    "noise": {"noise": "masking", "noise_level": 0.2, "loss": "huber", "trim": 0.1},
+    "tied": {"tied_weights": True, "optimizer": torch.optim.RMSprop, "precision": "float64"},
+}
+
+LOAD_AND_GO_ON = """
+import pickle, sys
+
+with open(sys.argv[1], "rb") as file:
+    estimators, X = pickle.load(file)
+found = {
+    name: [estimator.transform(X), estimator.reconstruct(X), estimator.partial_fit(X).transform(X)]
+    for name, estimator in estimators.items()
+}
+with open(sys.argv[2], "wb") as file:
+    pickle.dump(found, file)
+"""
+
+
+def all_of(estimator, X):
+    """What there is to compare of a fitted estimator."""
+    attributes = ["n_iter_", "loss_curve_", "validation_loss_curve_", "best_loss_", "best_epoch_"]
+    return {
+        "codes": estimator.transform(X).tolist(),
+        "rows": estimator.reconstruct(X).tolist(),
+        "errors": estimator.score_samples(X).tolist(),
+        **{name: getattr(estimator, name) for name in attributes},
+    }
+
+
+@pytest.fixture(params=[lambda e: pickle.loads(pickle.dumps(e)), deepcopy], ids=["pickle", "deepcopy"])
+def duplicate(request):
+    return request.param
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_duplicate_gives_the_same(autoencoder, digits, duplicate, variant):
+    fitted = autoencoder.set_params(**VARIANTS[variant]).fit(digits, X_val=digits[:50])
+
+    assert all_of(duplicate(fitted), digits) == all_of(fitted, digits)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_duplicate_goes_on_as_the_original(autoencoder, digits, duplicate, variant):
+    """Moments of the optimizer, generator and learning rate are part of the net."""
+    original = autoencoder.set_params(**VARIANTS[variant]).fit(digits).partial_fit(digits)
+    other = duplicate(original)
+
+    for _ in range(2):
+        original.partial_fit(digits)
+        other.partial_fit(digits)
+
+    assert all_of(other, digits) == all_of(original, digits)
+
+
+@pytest.mark.parametrize("copied", [deepcopy, copy], ids=["deep", "shallow"])
+def test_training_a_copy_leaves_the_original_alone(autoencoder, digits, copied):
+    original = autoencoder.fit(digits)
+    before = all_of(original, digits)
+
+    other = copied(original).partial_fit(digits)
+
+    assert all_of(original, digits) == before
+    assert other.n_iter_ == original.n_iter_ + 1
+
+
+def test_an_estimator_that_is_not_fitted_keeps_its_parameters(autoencoder, digits, duplicate):
+    other = duplicate(clone(autoencoder))
+
+    assert other.get_params() == autoencoder.get_params()
+    assert_array_equal(other.fit_transform(digits), autoencoder.fit_transform(digits))
+
+
+def test_a_fresh_process_gives_the_same_and_goes_on_the_same(autoencoder, digits, tmp_path):
+    fitted = {
+        name: clone(autoencoder).set_params(**parameters).fit(digits)
+        for name, parameters in VARIANTS.items()
+    }
+    fitted["one epoch"] = clone(autoencoder).partial_fit(digits)
+    fitted["an epoch more"] = clone(autoencoder).fit(digits).partial_fit(digits)
+    (tmp_path / "estimators").write_bytes(pickle.dumps((fitted, digits)))
+
+    subprocess.run(
+        [sys.executable, "-c", LOAD_AND_GO_ON, tmp_path / "estimators", tmp_path / "found"],
+        check=True,
+        timeout=300,
+    )
+
+    found = pickle.loads((tmp_path / "found").read_bytes())
+    for name, estimator in fitted.items():
+        codes, rows, later = found[name]
+        assert_array_equal(codes, estimator.transform(digits), err_msg=name)
+        assert_array_equal(rows, estimator.reconstruct(digits), err_msg=name)
+        assert_array_equal(later, estimator.partial_fit(digits).transform(digits), err_msg=name)
+
+
+def test_dropout_goes_on_as_the_original(autoencoder, digits, duplicate):
+    original = autoencoder.set_params(encoder=with_dropout).partial_fit(digits)
+
+    other = duplicate(original).partial_fit(digits)
+
+    assert all_of(other, digits) == all_of(original.partial_fit(digits), digits)
+
+
+def test_joblib_restores_what_it_dumped(autoencoder, digits, tmp_path):
+    fitted = autoencoder.fit(digits)
+    joblib.dump(fitted, tmp_path / "autoencoder.joblib", compress=3)
+
+    assert all_of(joblib.load(tmp_path / "autoencoder.joblib"), digits) == all_of(fitted, digits)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_pickle_holds_no_rows_and_each_weight_once(autoencoder, digits, method):
+    rows = np.tile(digits, (20, 1))
+    autoencoder.set_params(hidden_layer_sizes=(1000,), optimizer=torch.optim.SGD)
+
+    fitted = getattr(autoencoder, method)(rows)
+
+    weights = sum(weight.nbytes for weight in fitted.net_.module_.state_dict().values())
+    assert len(pickle.dumps(fitted)) < 1.1 * weights
+    assert len(pickle.dumps(fitted)) < 0.5 * rows.nbytes
+
+
+def test_a_pickle_keeps_the_names_of_a_frame(autoencoder, digits, duplicate):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(digits).add_prefix("pixel")
+
+    other = duplicate(autoencoder.fit(frame))
+
+    assert_array_equal(other.feature_names_in_, frame.columns)
