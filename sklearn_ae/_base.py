@@ -510,18 +510,18 @@ class _BaseAutoencoder(
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X)
         rows = Rows(X, sample_weight=sample_weight)
-        left = 0.0
+        left = np.zeros(self.n_features_in_)
         for batch in rows.batches(INFERENCE_BATCH_SIZE):
-            x = batch.x.double()
             with torch.inference_mode():
-                output = self.net_.module_(batch.x.to(self.net_.device)).cpu().double()
-            squares = (x - output).square().sum(dim=1)
-            left += float(squares.sum() if batch.weight is None else squares @ batch.weight)
+                output = self.net_.module_(batch.x.to(self.net_.device)).cpu()
+            squares = (batch.x.double() - output.double()).square().numpy()
+            left += squares.sum(axis=0) if batch.weight is None else batch.weight.numpy() @ squares
+        variance = moments(rows).variance
+        varies = variance > 0  # a constant feature has no share of the variance
+        if not varies.any():
+            return float(np.mean(left == 0))
         n_samples = len(rows) if sample_weight is None else sample_weight.sum()
-        total = float(moments(rows).variance.sum() * n_samples)
-        if total == 0:  # as r2_score
-            return float(left == 0)
-        return 1 - left / total
+        return float(1 - left[varies].sum() / (variance[varies].sum() * n_samples))
 
     def _run(self, function: Callable[[Tensor], Tensor], X: Matrix, width: int) -> NDArray:
         """Run a part of the network over rows, in chunks, into one array."""

@@ -26,7 +26,8 @@ def _sigmoid(mean: Tensor) -> tuple[Tensor, Tensor]:
 
 def _softplus(mean: Tensor) -> tuple[Tensor, Tensor]:
     mean = mean.clamp_min(0.05)
-    return mean.expm1().log(), -torch.expm1(-mean)
+    slope = -torch.expm1(-mean)
+    return mean + slope.log(), slope
 
 
 # For a mean, what the output activation takes to it and its slope there. Where the slope

@@ -47,7 +47,10 @@ def moments(rows: Rows) -> Moments:
         weight = None if batch.weight is None else batch.weight.numpy()
         scaler.partial_fit(x, sample_weight=weight)
         low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
-    return Moments(scaler.mean_, scaler.var_, low, high)
+    # Rounding of running sums must not pass for spread.
+    constant = low == high
+    mean = np.where(constant, low, scaler.mean_)
+    return Moments(mean, np.where(constant, 0.0, scaler.var_), low, high)
 
 
 def principal_components(
@@ -75,7 +78,7 @@ def principal_components(
     scaled = _ScaledRows(rows, shift, scale)
     n_samples, n_features = scaled.shape
     # ARPACK needs fewer components than either side; small sides have a direct answer.
-    if n_features <= _MAX_COVARIANCE_FEATURES:
+    if n_features <= max(_MAX_COVARIANCE_FEATURES, n_components):
         variances, components, total = _from_covariance(scaled, n_components)
     elif n_samples <= max(_MAX_COVARIANCE_FEATURES, n_components):
         _, singular, components = svd(scaled.toarray(), full_matrices=False)

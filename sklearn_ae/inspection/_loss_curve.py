@@ -210,8 +210,8 @@ class LossCurveDisplay:
         >>> from sklearn_ae import AutoencoderTransformer
         >>> from sklearn_ae.inspection import LossCurveDisplay
         >>> X = load_digits().data
-        >>> small = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
-        >>> large = AutoencoderTransformer(8, max_epochs=5, random_state=0).fit(X)
+        >>> small = AutoencoderTransformer(4, random_state=0).fit(X)
+        >>> large = AutoencoderTransformer(8, random_state=0).fit(X)
         >>> display = LossCurveDisplay.from_estimator(small, name="4 codes")
         >>> LossCurveDisplay.from_estimator(large, name="8 codes", ax=display.ax_)
         <...>

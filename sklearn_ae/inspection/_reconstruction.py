@@ -313,7 +313,7 @@ class ReconstructionDisplay:
         >>> from sklearn_ae import AutoencoderTransformer
         >>> from sklearn_ae.inspection import ReconstructionDisplay
         >>> X = load_digits().data
-        >>> autoencoder = AutoencoderTransformer(8, max_epochs=5, random_state=0).fit(X)
+        >>> autoencoder = AutoencoderTransformer(8, random_state=0).fit(X)
         >>> ReconstructionDisplay.from_estimator(autoencoder, X, image_shape=(8, 8))
         <...>
         >>> plt.show()
