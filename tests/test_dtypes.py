@@ -1,0 +1,210 @@
+"""Dtypes and containers of rows: what goes in decides what comes out, and no whole copy is made."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from torch.utils._python_dispatch import TorchDispatchMode
+
+METHODS = ["transform", "reconstruct", "reconstruction_error", "score_samples"]
+SPARSE = [
+    getattr(scipy.sparse, f"{name}_{kind}")
+    for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+    for kind in ("array", "matrix")
+]
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most entries that an operation gave."""
+
+    n_entries = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        output = func(*args, **(kwargs or {}))
+        for part in output if isinstance(output, list | tuple) else [output]:
+            if isinstance(part, torch.Tensor):
+                self.n_entries = max(self.n_entries, part.numel())
+        return output
+
+
+def memory(function, *args):
+    """Give the bytes that numpy held at most in a call, and the entries of the largest tensor."""
+    tracemalloc.start()
+    try:
+        with LargestTensor() as largest:
+            function(*args)
+        return tracemalloc.get_traced_memory()[1], largest.n_entries
+    finally:
+        tracemalloc.stop()
+
+
+# Dtypes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_keep_their_dtype(autoencoder, digits, dtype, precision, method):
+    X = digits.astype(dtype)
+    fitted = autoencoder.set_params(precision=precision).fit(X)
+
+    assert getattr(fitted, method)(X).dtype == dtype
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool", "float16"])
+def test_other_numbers_give_float32(autoencoder, digits, dtype, method):
+    X = (digits > 8 if dtype == "bool" else digits).astype(dtype)
+
+    assert getattr(autoencoder.fit(X), method)(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_keep_the_dtype_of_their_codes(autoencoder, digits, dtype):
+    codes = autoencoder.fit(digits).transform(digits).astype(dtype)
+
+    assert autoencoder.inverse_transform(codes).dtype == dtype
+
+
+def test_float64_loses_nothing_in_float64(autoencoder, digits):
+    """An offset of 1e9 leaves seven digits in float64 and none in float32."""
+    fitted = autoencoder.set_params(precision="float64").fit(digits + 1e9)
+
+    codes = clone(autoencoder).fit_transform(digits)
+    assert_allclose(fitted.transform(digits + 1e9), codes, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "float16", "float32"])
+def test_digits_give_the_same_codes_in_every_dtype(autoencoder, digits, dtype):
+    codes = autoencoder.fit_transform(digits.astype(dtype))
+
+    assert_allclose(codes, clone(autoencoder).fit_transform(digits), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", "longdouble", "object"])
+def test_rare_dtypes_are_read_as_what_they_hold(autoencoder, digits, dtype):
+    codes = autoencoder.fit_transform(digits.astype(dtype))
+
+    assert_allclose(codes, clone(autoencoder).fit_transform(digits), rtol=1e-3, atol=1e-4)
+
+
+# Containers
+
+
+@pytest.mark.parametrize("container", SPARSE, ids=lambda container: container.__name__)
+def test_sparse_rows_give_the_same_as_dense_ones(autoencoder, digits, container):
+    X = container(digits)
+    codes = clone(autoencoder).fit_transform(digits)
+
+    fitted = autoencoder.fit(X)
+
+    assert_array_equal(fitted.transform(X), codes)
+    assert_array_equal(fitted.transform(digits), codes)
+    assert fitted.score(X) == fitted.score(digits)
+    assert_array_equal(fitted.score_samples(X), fitted.score_samples(digits))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_sparse_rows_keep_the_rule_of_dtypes(autoencoder, digits, dtype):
+    X = scipy.sparse.csr_array(digits.astype(dtype))
+
+    codes = autoencoder.fit_transform(X)
+
+    assert codes.dtype == (np.float64 if dtype == "float64" else np.float32)
+
+
+def test_sparse_rows_may_have_long_indices(autoencoder, digits):
+    X = scipy.sparse.csr_array(digits)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+
+    codes = autoencoder.fit_transform(X)
+
+    assert_array_equal(codes, clone(autoencoder).fit_transform(digits))
+
+
+def test_sparse_rows_serve_as_validation_rows(autoencoder, digits):
+    sparse, dense = (
+        clone(autoencoder).fit(digits, X_val=X_val)
+        for X_val in (scipy.sparse.csr_array(digits[:40]), digits[:40])
+    )
+
+    assert sparse.validation_loss_curve_ == dense.validation_loss_curve_
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_a_read_only_memmap_gives_the_same_as_memory(autoencoder, digits, tmp_path, dtype, method):
+    X = digits.astype(dtype)
+    np.save(tmp_path / "digits.npy", X)
+    mapped = np.load(tmp_path / "digits.npy", mmap_mode="r")
+
+    fitted = getattr(autoencoder, method)(mapped)
+
+    expected = getattr(clone(autoencoder), method)(X)
+    assert_array_equal(fitted.transform(mapped), expected.transform(X))
+
+
+@pytest.mark.parametrize("arrange", [np.asfortranarray, lambda X: np.repeat(X, 2, axis=0)[::2]])
+def test_the_order_in_memory_does_not_matter(autoencoder, digits, arrange):
+    codes = autoencoder.fit_transform(arrange(digits))
+
+    assert_array_equal(codes, clone(autoencoder).fit_transform(digits))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_the_rows_are_left_as_they_were(autoencoder, digits, dtype):
+    X = digits.astype(dtype)
+
+    autoencoder.set_params(noise="salt_and_pepper", noise_level=0.5).fit(X).partial_fit(X)
+    autoencoder.score(X)
+
+    assert_array_equal(X, digits)
+
+
+# Memory
+
+
+def many(digits):
+    """16,000 rows of 512 features from 0 to 16: 8 times what is converted at once."""
+    return np.tile(digits.astype(np.uint8), (80, 8))
+
+
+def use(autoencoder, X):
+    autoencoder.fit(X).partial_fit(X).transform(X)
+    autoencoder.score(X)
+
+
+@pytest.fixture(params=["uint8", "int64", "float32", "float64", "memmap", "csr_array", "csr_matrix"])
+def rows(request, digits, tmp_path):
+    X = many(digits)
+    if request.param == "memmap":
+        np.save(tmp_path / "rows.npy", X.astype(np.float64))
+        return np.load(tmp_path / "rows.npy", mmap_mode="r")
+    if request.param.startswith("csr"):
+        return getattr(scipy.sparse, request.param)(X.astype(np.float32))
+    return X.astype(request.param)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_no_whole_copy_of_the_rows_is_made(autoencoder, rows, early_stopping):
+    autoencoder.set_params(max_epochs=1, tol=0, batch_size=1000, early_stopping=early_stopping)
+    autoencoder.set_params(lr_schedule="one_cycle", validation_fraction=0.1)
+    n_entries = rows.shape[0] * rows.shape[1]
+
+    n_bytes, largest = memory(use, autoencoder, rows)
+
+    assert largest < n_entries / 4
+    assert n_bytes < n_entries * 4 / 2  # half of what float32 takes
+
+
+def test_the_measure_of_memory_sees_a_whole_copy(digits):
+    X = many(digits)
+
+    n_bytes, largest = memory(lambda: torch.from_numpy(X.astype(np.float32)).double())
+
+    assert n_bytes >= 4 * X.size
+    assert largest == X.size
