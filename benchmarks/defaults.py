@@ -142,7 +142,9 @@ def main() -> int:
             settings[name] = value
 
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    print(f"Test error over PCA's, {arguments.seeds} seeds from {seeds[0]}, {settings or 'defaults'}")
+    print(
+        f"Test error over PCA's, {arguments.seeds} seeds from {seeds[0]}, {settings or 'defaults'}"
+    )
     print("| data | units | codes | mean | least | greatest | end | s a fit | epoch kept |")
     print("|---|---|---|---|---|---|---|---|---|")
     missed = 0

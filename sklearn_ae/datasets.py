@@ -253,7 +253,6 @@ def load_images(
 def make_noise_images(
     n_samples: int = 100,
     shape: Sequence[int] = (28, 28),
-    *,
     noise_level: float = 0.5,
     random_state: int | RandomState | None = None,
 ) -> NDArray[np.float64]:

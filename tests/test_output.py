@@ -124,9 +124,7 @@ def test_the_inverse_takes_the_frame_that_transform_gives(autoencoder, digits, l
 
 def test_a_composition_gives_one_frame(autoencoder, frame, library, names):
     steps = make_pipeline(
-        make_column_transformer(
-            (StandardScaler(), PIXELS[20:40]), verbose_feature_names_out=False
-        ),
+        make_column_transformer((StandardScaler(), PIXELS[20:40]), verbose_feature_names_out=False),
         autoencoder,
     ).set_output(transform=library.__name__)
 

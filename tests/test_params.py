@@ -5,10 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import LRScheduler
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import LRScheduler
 from torch import nn
 
 from sklearn_ae.nn import dense

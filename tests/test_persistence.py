@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from skorch.callbacks import EpochScoring, LRScheduler
 from sklearn.base import clone
+from skorch.callbacks import EpochScoring, LRScheduler
 from torch import nn
 
 from sklearn_ae.nn import dense
@@ -60,7 +60,9 @@ def all_of(estimator, X):
     }
 
 
-@pytest.fixture(params=[lambda e: pickle.loads(pickle.dumps(e)), deepcopy], ids=["pickle", "deepcopy"])
+@pytest.fixture(
+    params=[lambda e: pickle.loads(pickle.dumps(e)), deepcopy], ids=["pickle", "deepcopy"]
+)
 def duplicate(request):
     return request.param
 

@@ -158,9 +158,7 @@ def test_partial_fit_can_ask_for_it(autoencoder, name):
     }
 
 
-def test_without_routing_a_pipeline_takes_it_by_the_name_of_the_step(
-    autoencoder, digits, metadata
-):
+def test_without_routing_a_pipeline_takes_it_by_the_name_of_the_step(autoencoder, digits, metadata):
     with config_context(enable_metadata_routing=False):
         pipeline = Pipeline([("scale", "passthrough"), ("ae", clone(autoencoder))])
         pipeline.fit(digits, **{f"ae__{name}": metadata[name] for name in NAMES})

@@ -20,8 +20,7 @@ def scores(search):
 def test_two_workers_find_what_one_does(autoencoder, digits):
     grid = {"encoding_dim": [2, 6], "encoder": [None, nn.Linear]}
     alone, together = (
-        GridSearchCV(clone(autoencoder), grid, cv=3, n_jobs=n_jobs).fit(digits)
-        for n_jobs in (1, 2)
+        GridSearchCV(clone(autoencoder), grid, cv=3, n_jobs=n_jobs).fit(digits) for n_jobs in (1, 2)
     )
 
     assert_array_equal(scores(together), scores(alone))

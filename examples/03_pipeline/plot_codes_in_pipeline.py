@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -64,7 +65,7 @@ for name, pipeline in pipelines.items():
     pipeline.fit(X_train, y_train)
     accuracies[name] = pipeline.score(X_test, y_test)
     rebuilt = pipeline[0].inverse_transform(pipeline[0].transform(X_test))
-    explained[name] = 1 - np.square(X_test - rebuilt).sum() / np.square(X_test - X_test.mean(0)).sum()
+    explained[name] = r2_score(X_test, rebuilt, multioutput="variance_weighted")
     print(f"{name:22} accuracy {accuracies[name]:.3f}, variance kept {explained[name]:.3f}")
 
 # %%

@@ -3,8 +3,8 @@
 How many codes?
 ===============
 
-A grid search over `encoding_dim`, through the Pipeline that the codes are used in. Two curves answer
-two questions: how well new rows are rebuilt, and how well a classifier does with the codes.
+A grid search over `encoding_dim`, through the Pipeline that the codes are used in. Two curves
+answer two questions: how well new rows are rebuilt, and how well a classifier does with the codes.
 """
 
 # %%
@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_ae import AutoencoderTransformer
 
 parser = argparse.ArgumentParser(description="How many codes?")
-parser.add_argument("--n-samples", type=int, default=1_797, help="digits to search with")
+parser.add_argument("--n-samples", type=int, default=1_000, help="digits to search with")
 parser.add_argument("--max-epochs", type=int, default=20)
 parser.add_argument("--output", default="plot_code_size.png", help="file of the picture")
 args = parser.parse_args()
@@ -44,7 +45,7 @@ print(f"{len(X)} digits, {len(sizes)} sizes, 3 folds")
 def lost(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> float:
     """Give the share of the variance that the first step's reconstruction loses."""
     rebuilt = pipeline[0].inverse_transform(pipeline[0].transform(X))
-    return np.square(X - rebuilt).sum() / np.square(X - X.mean(axis=0)).sum()
+    return 1 - r2_score(X, rebuilt, multioutput="variance_weighted")
 
 
 def search(step: object, parameter: str) -> dict[str, np.ndarray]:
@@ -70,10 +71,10 @@ results = {
     ),
     "PCA": search(PCA(random_state=0), "n_components"),
 }
-print("codes " + "".join(f"{name + ' error':>20}{name + ' accuracy':>20}" for name in results))
+print("codes " + "".join(f"{name + ' error':>22}{name + ' accuracy':>22}" for name in results))
 for i, size in enumerate(sizes):
     columns = (
-        f"{result['mean_test_error'][i]:20.3f}{result['mean_test_accuracy'][i]:20.3f}"
+        f"{result['mean_test_error'][i]:22.3f}{result['mean_test_accuracy'][i]:22.3f}"
         for result in results.values()
     )
     print(f"{size:5} " + "".join(columns))

@@ -12,9 +12,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-# The last epoch of a schedule that brings the rate to zero says nothing by tol; one that
-# still gained this share had too few epochs.
-_STILL_IMPROVING = 0.01
+# tol says nothing of the last epoch of a schedule that brings the rate to zero. Where the epochs
+# are enough, that one gains a percent or two at most; where they are few, ten and more.
+_STILL_IMPROVING = 0.03
 
 
 class KeepBest(Callback):

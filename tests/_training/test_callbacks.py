@@ -8,9 +8,9 @@ import pytest
 import torch
 import tqdm.asyncio
 import tqdm.notebook
-from skorch.history import History
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from skorch.history import History
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -99,7 +99,7 @@ def _epochs_of(callback, losses, *, name="train_loss"):
     validation = None if name == "train_loss" else 0.0
     net = SimpleNamespace(history=History())
     callback.on_train_begin(net, X=TrainingRows(0.0, 0.0, validation))
-    for epoch, loss in enumerate(losses, start=1):
+    for loss in losses:
         net.history.new_epoch()
         net.history.record("train_loss", loss if validation is None else 0.0)
         net.history.record(name, loss)
@@ -108,7 +108,7 @@ def _epochs_of(callback, losses, *, name="train_loss"):
         except KeyboardInterrupt:
             break
     callback.on_train_end(net)
-    return epoch
+    return len(net.history)
 
 
 @pytest.mark.parametrize("name", ["train_loss", "valid_loss"])
@@ -144,7 +144,7 @@ def test_a_loss_that_stalls_in_the_last_epoch_gives_none():
     assert _epochs_of(callback, [5.0, 4.0, 4.0, 4.0]) == 4
 
 
-@pytest.mark.parametrize("losses", [[5.0], [5.0, 4.0, 3.9]])
+@pytest.mark.parametrize("losses", [[5.0], [5.0, 4.0, 3.5]])
 def test_a_schedule_that_ends_while_the_loss_improves_gives_a_warning(losses):
     callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=len(losses), scheduled=True)
     with pytest.warns(ConvergenceWarning, match=f"max_epochs={len(losses)}"):

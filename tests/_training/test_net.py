@@ -5,8 +5,8 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
 from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
 from torch import Generator, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
@@ -34,7 +34,9 @@ def _module(seed=0, *, output=None, rescale=None, shortcut=False, extra=()):
 
 
 def _net(module, *, loss="squared_error", trim=0.0, **parameters):
-    entries, degree = (loss, None) if callable(loss) else (LOSSES[loss].entries, LOSSES[loss].degree)
+    entries, degree = (
+        (loss, None) if callable(loss) else (LOSSES[loss].entries, LOSSES[loss].degree)
+    )
     parameters = {
         "optimizer": torch.optim.SGD,
         "lr": 0.1,

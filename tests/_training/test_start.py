@@ -44,7 +44,9 @@ def _module(encoder, decoder, X, n_codes, *, scaling="global", output=None, gate
 
 def _dense_module(X, n_codes, **options):
     layers = dense(X.shape[1], n_codes, hidden_layer_sizes=(9,))
-    return _module(layers, dense(n_codes, X.shape[1], hidden_layer_sizes=(9,)), X, n_codes, **options)
+    return _module(
+        layers, dense(n_codes, X.shape[1], hidden_layer_sizes=(9,)), X, n_codes, **options
+    )
 
 
 @torch.no_grad()

@@ -113,9 +113,7 @@ def test_wide_rows_of_less_rank_than_codes_leave_nothing(shape):
     assert found.components.shape == (3, 1010)
     assert found.residual == 0
     centred = X - X.mean(axis=0)
-    np.testing.assert_allclose(
-        centred @ found.components.T @ found.components, centred, atol=1e-9
-    )
+    np.testing.assert_allclose(centred @ found.components.T @ found.components, centred, atol=1e-9)
 
 
 @every_table

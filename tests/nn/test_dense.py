@@ -42,7 +42,9 @@ def test_an_activation_is_the_function_of_its_name(name):
 )
 def test_layers_compute_what_mlp_regressor_does_with_the_same_weights(name, of_sklearn):
     X, y = load_diabetes(return_X_y=True)
-    regressor = MLPRegressor(hidden_layer_sizes=(7, 5), activation=of_sklearn, max_iter=3, random_state=0)
+    regressor = MLPRegressor(
+        hidden_layer_sizes=(7, 5), activation=of_sklearn, max_iter=3, random_state=0
+    )
     with warnings.catch_warnings(action="ignore"):
         regressor.fit(X, y)
     layers = dense(10, 1, hidden_layer_sizes=(7, 5), activation=ACTIVATIONS[name]).double()
@@ -89,7 +91,9 @@ def test_a_tied_layer_multiplies_by_the_weight_itself():
 def test_biases_of_tied_layers_are_their_own():
     encoder = dense(4, 2, hidden_layer_sizes=(3,))
     decoder = tied_dense(encoder)
-    assert not {id(layer.bias) for layer in encoder[::2]} & {id(layer.bias) for layer in decoder[::2]}
+    assert not {id(layer.bias) for layer in encoder[::2]} & {
+        id(layer.bias) for layer in decoder[::2]
+    }
 
 
 def test_the_gradient_of_a_tied_weight_is_the_sum_of_both_uses():
