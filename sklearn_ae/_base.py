@@ -201,7 +201,10 @@ class _BaseAutoencoder(
                 self._check_range(rows, net.module_)
             else:
                 net, _ = self._start(rows)
+            n_epochs = len(net.history)
             net.partial_fit(TrainingRows(rows, rows), epochs=1, scheduled=False)
+            if len(net.history) == n_epochs:  # interrupted: there is no epoch to keep
+                raise KeyboardInterrupt
             net.best_epoch_, net.best_loss_ = len(net.history), net.history[-1, "train_loss"]
             self.net_ = net
         return self
