@@ -407,7 +407,7 @@ class _BaseAutoencoder(
         Returns
         -------
         codes : ndarray of shape (n_samples, encoding_dim)
-            float64 for float64 rows, else float32.
+            Their dtype is float64 for float64 rows, else float32.
         """
         check_is_fitted(self)
         X = self._check_X(X)

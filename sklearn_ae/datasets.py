@@ -258,11 +258,10 @@ def make_noise_images(
 ) -> NDArray[np.float64]:
     """Generate images of nothing but noise: mid-grey, with normal noise, clipped to [0, 1].
 
-    Each pixel is independent of all others, so that there is no structure that fewer numbers
-    than pixels could hold: what an autoencoder cannot learn, by construction. The best
-    reconstruction of a row that was not in the training data is close to the mean, and its mean
-    squared error to the variance of the pixels, which clipping makes less than
-    `noise_level ** 2`: 0.129 instead of 0.25 at the default.
+    Each pixel is independent of all others, so that there is no structure to learn: a code holds
+    about as many pixels as it has numbers, and for the others there is no better answer than the
+    mean. The mean squared error of a reconstruction therefore stays near the variance of the
+    pixels, which clipping makes less than `noise_level ** 2`: 0.129 instead of 0.25 at the default.
 
     Parameters
     ----------

@@ -234,6 +234,11 @@ class AutoencoderNet(NeuralNet):
                 f"lr={self.lr}: the loss became {loss} in epoch {len(self.history)}. Lower lr, "
                 "or scale the data (scaling='auto')."
             )
+        if not listened:
+            # Callbacks such as Checkpoint read the last batch whether they listened or not.
+            self.history.new_batch()
+            self.history.record_batch("train_loss", loss)
+            self.history.record_batch("train_batch_size", len(rows))
         return loss
 
     def train_step(self, batch: Batch, *, listened: bool = False) -> dict[str, Tensor]:
