@@ -19,7 +19,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearn_ae._compat import CallbackSupportMixin, Interval, StrOptions, _fit_context
-from sklearn_ae._training.batches import Matrix, Rows
+from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import (
     Convergence,
     EpochTasks,
@@ -41,6 +41,7 @@ from sklearn_ae._training.start import start_at_pca
 from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._validation import (
     OUTPUT_RANGES,
+    Matrix,
     check_callbacks,
     check_codes,
     check_noise_level,
@@ -246,15 +247,16 @@ class _BaseAutoencoder(
         check_range(
             inside.min().item(),
             inside.max().item(),
-            loss_name=self.loss,
-            loss=loss,
+            loss=self.loss,
+            loss_range=(loss.low, loss.high),
             output_activation=self.output_activation,
             scaling=self.scaling,
         )
 
     def _start(self, rows: Rows, validation: Rows | None = None) -> tuple[AutoencoderNet, bool]:
         """Give a net before its first epoch, and whether it has nothing to learn."""
-        check_output(self.loss, resolve_loss(self.loss), self.output_activation)
+        allowed = resolve_loss(self.loss).output_activations
+        check_output(self.loss, allowed, self.output_activation)
         check_noise_level(self.noise, self.noise_level)
         check_callbacks(self.callbacks)
         module_seed, net_seed = seeds(self.random_state, 2)

@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "CallbackSupportMixin",
@@ -15,6 +16,7 @@ __all__ = [
     "Hidden",
     "Interval",
     "StrOptions",
+    "_check_sample_weight",
     "_fit_context",
     "validate_params",
 ]

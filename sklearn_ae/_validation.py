@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from math import inf
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import _check_sample_weight, check_array
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.utils.validation import check_array
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_ae._training.batches import Matrix
-from sklearn_ae._training.losses import Loss
+from sklearn_ae._compat import _check_sample_weight
+
+Matrix: TypeAlias = NDArray | csr_array | csr_matrix
 
 # Where each output activation can reach.
 OUTPUT_RANGES = {"identity": (-inf, inf), "sigmoid": (0.0, 1.0), "softplus": (0.0, inf)}
@@ -222,15 +225,15 @@ def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:
     return codes
 
 
-def check_output(loss_name: object, loss: Loss, output_activation: str) -> None:
+def check_output(loss: object, allowed: tuple[str, ...], output_activation: str) -> None:
     """Check that an output activation keeps to where the loss is defined.
 
     Parameters
     ----------
-    loss_name : str or callable
+    loss : str or callable
         The parameter `loss`, for the message.
-    loss : Loss
-        What it stands for.
+    allowed : tuple of str
+        Output activations that do; empty for any.
     output_activation : str
         Name of the output activation.
 
@@ -239,10 +242,10 @@ def check_output(loss_name: object, loss: Loss, output_activation: str) -> None:
     ValueError
         If it does not.
     """
-    if loss.output_activations and output_activation not in loss.output_activations:
+    if allowed and output_activation not in allowed:
         raise ValueError(
-            f"loss={loss_name!r} is not defined for all outputs of "
-            f"output_activation={output_activation!r}. Use one of {loss.output_activations}."
+            f"loss={loss!r} is not defined for all outputs of "
+            f"output_activation={output_activation!r}. Use one of {allowed}."
         )
 
 
@@ -250,8 +253,8 @@ def check_range(
     low: float,
     high: float,
     *,
-    loss_name: object,
-    loss: Loss,
+    loss: object,
+    loss_range: tuple[float, float],
     output_activation: str,
     scaling: object,
 ) -> None:
@@ -261,10 +264,10 @@ def check_range(
     ----------
     low, high : float
         Least and greatest entry.
-    loss_name : str or callable
+    loss : str or callable
         The parameter `loss`, for the message.
-    loss : Loss
-        What it stands for.
+    loss_range : tuple of (float, float)
+        Least and greatest target that it is defined for.
     output_activation : str
         Name of the output activation.
     scaling : str or None
@@ -277,7 +280,7 @@ def check_range(
     """
     asked = {
         f"output_activation={output_activation!r}": OUTPUT_RANGES[output_activation],
-        f"loss={loss_name!r}": (loss.low, loss.high),
+        f"loss={loss!r}": loss_range,
     }
     for what, (least, greatest) in asked.items():
         if low < least - _TOLERANCE or high > greatest + _TOLERANCE:

@@ -17,7 +17,13 @@ def small(encoding_dim=3, **parameters):
     settled = {"lr_schedule": "constant", "tol": 1.0, "n_iter_no_change": 1, "max_epochs": 3}
     return AutoencoderTransformer(
         encoding_dim,
-        **{"hidden_layer_sizes": (8,), "random_state": 0, "batch_size": 40, **settled, **parameters},
+        **{
+            "hidden_layer_sizes": (8,),
+            "random_state": 0,
+            "batch_size": 40,
+            **settled,
+            **parameters,
+        },
     )
 
 
@@ -123,7 +129,11 @@ BAD_ROWS = {
         {"encoder": lambda n_features, encoding_dim: np.eye(3)},
         r"no torch.nn.Module",
     ),
-    "tied parts of one's own": (X, {"tied_weights": True, "encoder": nn.Linear}, "tied_weights=True"),
+    "tied parts of one's own": (
+        X,
+        {"tied_weights": True, "encoder": nn.Linear},
+        "tied_weights=True",
+    ),
     "a loss that becomes NaN": (X, {"optimizer": "sgd", "lr": 1e30}, r"lr=1e\+30.*epoch"),
     "a loss that is NaN": (X, {"loss": lambda output, target: output / 0 * 0}, "loss"),
 }

@@ -103,7 +103,7 @@ figure, (top, bottom) = plt.subplots(
 ReconstructionDisplay.from_estimator(autoencoder, X_test, image_shape=image_shape, ax=top)
 top.set_title("New images of noise, through 32 codes")
 LossCurveDisplay.from_estimator(autoencoder, ax=bottom)
-bottom.axhline(variance, color="black", linewidth=1, label="variance of the pixels")
+bottom.axhline(variance, color="0.7", linewidth=4, zorder=0, label="variance of the pixels")
 bottom.set(ylim=(0, 1.2 * variance), ylabel="Mean squared error")
 bottom.legend(loc="lower left", ncols=2)
 figure.savefig(args.output, dpi=150)

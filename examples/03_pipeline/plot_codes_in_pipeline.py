@@ -72,13 +72,14 @@ for name, pipeline in pipelines.items():
 # Seen at once
 # ------------
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(8, 2.4), layout="constrained", sharey=True)
 shares = {"Accuracy on new images": accuracies, "Share of their variance kept": explained}
 for ax, (title, values) in zip(axes, shares.items(), strict=True):
     bars = ax.barh([*values], [*values.values()], color=["C0", "0.7"], height=0.6)
     ax.bar_label(bars, fmt="%.3f", padding=3)
     ax.set(title=title, xlim=(0, 1.15))
     ax.set_xticks([0, 0.5, 1])
+    ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right"]].set_visible(False)
 axes[0].invert_yaxis()
 figure.savefig(args.output, dpi=150)

@@ -1,16 +1,15 @@
 """Rows of whatever holds them, as batches of tensors."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Matrix: TypeAlias = NDArray | csr_array | csr_matrix
+from sklearn_ae._validation import Matrix
 
 # What is converted at once: enough for one call to cost little beside its work, little
 # beside the data.

@@ -84,4 +84,4 @@ def rescale_for(
         }
         scaling = by_output[output_activation]
     shift, scale = _SCALINGS[scaling](moments, data_dtype)
-    return Rescale(torch.from_numpy(shift), torch.as_tensor(scale, dtype=dtype))
+    return Rescale(torch.from_numpy(shift), torch.as_tensor(scale), dtype)

@@ -157,7 +157,7 @@ class LossCurveDisplay:
             )
 
         ax.set(xlabel="Epoch", ylabel="Loss")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.legend()
 
         self.ax_ = ax

@@ -46,7 +46,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, code: Tensor) -> Tensor:
         """Give rows in the units of the data, in the dtype of the codes."""
-        output = self.decoder(code.to(self.rescale.scale.dtype))
+        output = self.decoder(code.to(self.rescale.dtype))
         return self.rescale.inverse(output.to(code.dtype))
 
     def forward(self, x: Tensor) -> Tensor:

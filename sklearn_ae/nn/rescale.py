@@ -1,5 +1,6 @@
 """The units that a network works in."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -14,7 +15,9 @@ class Rescale(nn.Module):
         What is taken from each feature. Kept in float64: against a large offset the
         difference has digits that the two numbers do not have in float32.
     scale : Tensor of shape () or (n_features,)
-        What each feature is then divided by, positive. Its dtype is that of the network.
+        What each feature is then divided by, positive.
+    dtype : torch.dtype, default=None
+        That of the network; None is that of `scale`.
 
     Examples
     --------
@@ -29,19 +32,27 @@ class Rescale(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    like: Tensor
 
-    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+    def __init__(self, shift: Tensor, scale: Tensor, dtype: torch.dtype | None = None) -> None:
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
+        # Holds nothing but the dtype of the network, which may be moved to another.
+        self.register_buffer("like", torch.empty(0, dtype=dtype or scale.dtype), persistent=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the network."""
+        return self.like.dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """Take rows in the units of the data to those of the network."""
-        return ((x - self.shift.to(x.dtype)) / self.scale).to(self.scale.dtype)
+        return ((x - self.shift.to(x.dtype)) / self.scale.to(x.dtype)).to(self.dtype)
 
     def inverse(self, x: Tensor) -> Tensor:
         """Take rows in the units of the network to those of the data."""
-        return x * self.scale + self.shift.to(x.dtype)
+        return x * self.scale.to(x.dtype) + self.shift.to(x.dtype)
 
 
 class Restore(nn.Module):

@@ -471,10 +471,11 @@ def test_batches_are_in_the_history_of_those_who_listen():
     assert np.average(losses, weights=[16, 16, 17]) == pytest.approx(net.history[-1, "train_loss"])
 
 
-def test_batches_are_not_recorded_where_nobody_listens():
+def test_one_record_stands_for_all_batches_where_nobody_listens():
     net = _net(_module())
     net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=1)
-    assert net.history[-1]["batches"] == []
+    loss = net.history[-1, "train_loss"]
+    assert net.history[-1]["batches"] == [{"train_loss": loss, "train_batch_size": len(X)}]
     assert net.history[-1, "train_batch_count"] == 6
 
 

@@ -113,5 +113,5 @@ def test_the_scale_has_the_dtype_of_the_network_and_the_shift_all_digits(table, 
         output_activation="identity",
         dtype=dtype,
     )
-    assert rescale.scale.dtype == dtype
+    assert rescale.dtype == dtype
     np.testing.assert_allclose(rescale.shift.numpy(), table.mean(axis=0), rtol=1e-12)
