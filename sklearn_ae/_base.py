@@ -297,6 +297,11 @@ class _BaseAutoencoder(
         return Autoencoder(encoder, decoder, rescale, self.encoding_dim)
 
     def _new_net(self, module: Autoencoder, seed: int, n_samples: int) -> AutoencoderNet:
+        if "lr" in (self.optimizer_params or {}):
+            raise ValueError(
+                f"optimizer_params={self.optimizer_params}: the rate is the parameter lr, which "
+                "a schedule moves. Use lr instead."
+            )
         loss = resolve_loss(self.loss)
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         optimizer_params = {**defaults, **(self.optimizer_params or {})}

@@ -87,10 +87,11 @@ def check_widths(
         raise ValueError(
             f"{name}={given!r} failed on two rows of {in_features} features: {error}"
         ) from error
-    if output.shape != (2, out_features):
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (2, out_features):
         raise ValueError(
             f"{name}={given!r} takes two rows of {in_features} features to shape "
-            f"{tuple(output.shape)}; for n_features and encoding_dim as they are it must be "
+            f"{shape}; for n_features and encoding_dim as they are it must be "
             f"{(2, out_features)}."
         )
 

@@ -16,6 +16,7 @@ import argparse
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -49,6 +50,8 @@ def classifier() -> list[tuple[str, BaseEstimator]]:
     return [("scale", StandardScaler()), ("clf", LogisticRegression(max_iter=2_000))]
 
 
+# Batches are too small to be shared between threads, which would wait for one another.
+torch.set_num_threads(1)
 ae = AutoencoderTransformer(32, max_epochs=args.max_epochs, random_state=0, verbose=1)
 pipelines = {
     "autoencoder, 32 codes": Pipeline([("ae", ae), *classifier()]),

@@ -58,7 +58,7 @@ def search(step: object, parameter: str) -> dict[str, np.ndarray]:
         {f"codes__{parameter}": sizes},
         scoring={"error": lost, "accuracy": "accuracy"},
         cv=StratifiedKFold(3, shuffle=True, random_state=0),
-        refit="accuracy",
+        refit=False,
         n_jobs=2,
         verbose=2,
     )

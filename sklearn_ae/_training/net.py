@@ -324,6 +324,7 @@ class AutoencoderNet(NeuralNet):
     def snapshot(self, weights: dict[str, Tensor]) -> Self:
         """Give a net of its own that goes on from here, with other weights."""
         net = copy(self)
+        net.callbacks_ = []
         parts = (self.module_, self.optimizer_, self.generator_, self.history_)
         net.module_, net.optimizer_, net.generator_, net.history_ = deepcopy(parts)
         net.module_.load_state_dict(weights)

@@ -10,6 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Training, validation, the epoch kept, PCA.
+_CURVES_OF_ONE = 4
+
 
 class LossCurveDisplay:
     """The losses of each epoch, PCA's as a line, and the epoch whose weights were kept.
@@ -158,7 +161,10 @@ class LossCurveDisplay:
 
         ax.set(xlabel="Epoch", ylabel="Loss")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.legend()
+        # The curves of one estimator leave room for the legend, those of several do not.
+        n_curves = len(ax.get_legend_handles_labels()[1])
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        ax.legend(**beside if n_curves > _CURVES_OF_ONE else {})
 
         self.ax_ = ax
         self.figure_ = ax.figure
