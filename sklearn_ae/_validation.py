@@ -115,9 +115,8 @@ def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
     ValueError
         If a weight is negative, or none is positive.
     """
-    if not np.any(
-        np.asarray(sample_weight)
-    ):  # scikit-learn's own check of it differs between versions
+    # scikit-learn's own check of this differs between versions.
+    if not np.any(np.asarray(sample_weight)):
         raise ValueError("sample_weight: all weights are zero. Give some row a positive one.")
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if weight.min() < 0:
