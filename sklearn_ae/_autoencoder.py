@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -165,7 +166,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **_BaseAutoencoder._parameter_constraints,
-        "hidden_layer_sizes": ["array-like", int],
+        "hidden_layer_sizes": ["array-like", Integral],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
         "encoder": [callable, None],
@@ -273,6 +274,11 @@ class AutoencoderTransformer(_BaseAutoencoder):
                 out_features,
                 hidden_layer_sizes=sizes,
                 activation=ACTIVATIONS[self.activation],
+            )
+        if isinstance(own, nn.Module):
+            raise ValueError(
+                f"{name}={own!r} is a module. Pass what gives one for two widths: its class, or "
+                "a function."
             )
         # A function may give the same module every time, which stays the user's.
         module = deepcopy(own(in_features, out_features))

@@ -44,6 +44,7 @@ from sklearn_ae._validation import (
     Matrix,
     check_callbacks,
     check_codes,
+    check_loss,
     check_noise_level,
     check_observed,
     check_output,
@@ -58,8 +59,9 @@ _PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
 
-# A code that moves by less than this share of the one that moves most is constant.
-_CONSTANT = 1e-6
+# A code that moves by less than this share of the one that moves most is constant, and all are
+# when the one that moves most does so by less than the other share of the features' deviation.
+_CONSTANT, _ALL_CONSTANT = 1e-6, 1e-2
 
 
 class _BaseAutoencoder(
@@ -255,8 +257,9 @@ class _BaseAutoencoder(
 
     def _start(self, rows: Rows, validation: Rows | None = None) -> tuple[AutoencoderNet, bool]:
         """Give a net before its first epoch, and whether it has nothing to learn."""
-        allowed = resolve_loss(self.loss).output_activations
-        check_output(self.loss, allowed, self.output_activation)
+        loss = resolve_loss(self.loss)
+        check_output(self.loss, loss.output_activations, self.output_activation)
+        check_loss(self.loss, loss.entries, rows.n_features)
         check_noise_level(self.noise, self.noise_level)
         check_callbacks(self.callbacks)
         module_seed, net_seed = seeds(self.random_state, 2)
@@ -552,7 +555,8 @@ class _BaseAutoencoder(
             return entries(module(x), x)
         target = module.rescale(x)
         loss = entries(module.decoder(module.encoder(target)), target)
-        return loss * module.rescale.scale**self.net_.degree
+        # In the dtype of the rows, whose squares may lie beyond what float32 holds.
+        return loss.to(x.dtype) * module.rescale.scale.to(x.dtype) ** self.net_.degree
 
     # What there is to know of a fitted one
 
@@ -644,14 +648,17 @@ def _own_copy(callback: Any) -> Any:
 
 
 def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, exact: bool) -> None:
+    module = net.module_
+    extremes, deviations = [], []
     with torch.inference_mode():
-        extremes = [
-            torch.stack(torch.aminmax(net.module_.encode(batch.x.to(net.device)), dim=0))
-            for batch in rows.batches(INFERENCE_BATCH_SIZE)
-        ]
-    low, high = torch.stack(extremes)[:, 0].amin(dim=0), torch.stack(extremes)[:, 1].amax(dim=0)
-    spread = high - low
-    n_constant = int((spread <= _CONSTANT * spread.max()).sum())
+        for batch in rows.batches(INFERENCE_BATCH_SIZE):
+            x = module.rescale(batch.x.to(net.device))
+            extremes.append(torch.stack(torch.aminmax(module.encoder(x), dim=0)))
+            deviations.append(x.std())
+    low, high = torch.stack(extremes).unbind(dim=1)
+    spread = high.amax(dim=0) - low.amin(dim=0)
+    all_constant = spread.max() <= _ALL_CONSTANT * max(deviations)
+    n_constant = int((all_constant | (spread <= _CONSTANT * spread.max())).sum())
     constant = f"{n_constant} of the {len(spread)} codes are constant over the training rows"
     if exact:
         warnings.warn(

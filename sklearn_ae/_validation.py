@@ -1,6 +1,6 @@
 """Checks at the door: what scikit-learn's own do not cover."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from math import inf
 from typing import TypeAlias
@@ -87,7 +87,11 @@ def check_widths(
         raise ValueError(
             f"{name}={given!r} failed on two rows of {in_features} features: {error}"
         ) from error
-    shape = tuple(getattr(output, "shape", ()))
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(
+            f"{name}={given!r} takes two rows to a {type(output).__name__}; it must give a tensor."
+        )
+    shape = tuple(output.shape)
     if shape != (2, out_features):
         raise ValueError(
             f"{name}={given!r} takes two rows of {in_features} features to shape "
@@ -143,11 +147,11 @@ def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
     ValueError
         If it has another shape or dtype, or nothing is observed.
     """
-    mask = check_array(observed, dtype=None, ensure_all_finite=False)
+    mask = np.asarray(observed)  # of a sparse matrix, an object that is no array
     if mask.dtype != bool or mask.shape != X.shape:
         raise ValueError(
-            f"observed has dtype {mask.dtype} and shape {mask.shape}: it must be bool, and "
-            f"of the shape of X, {X.shape}."
+            f"observed has dtype {mask.dtype} and shape {mask.shape}: it must be a dense array "
+            f"of bool of the shape of X, {X.shape}."
         )
     if not mask.any():
         raise ValueError("observed is False everywhere: there is no entry to learn from.")
@@ -190,7 +194,7 @@ def check_callbacks(callbacks: list | None) -> None:
         If one is something else.
     """
     for callback in callbacks or []:
-        bare = callback[1] if isinstance(callback, tuple) else callback
+        bare = callback[-1] if isinstance(callback, tuple) and len(callback) == 2 else callback
         if not issubclass(bare if isinstance(bare, type) else type(bare), Callback):
             raise ValueError(
                 f"callbacks={callbacks!r}: {bare!r} is no skorch callback. scikit-learn's are "
@@ -248,6 +252,38 @@ def check_output(loss: object, allowed: tuple[str, ...], output_activation: str)
         raise ValueError(
             f"loss={loss!r} is not defined for all outputs of "
             f"output_activation={output_activation!r}. Use one of {allowed}."
+        )
+
+
+def check_loss(
+    loss: object, entries: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], n_features: int
+) -> None:
+    """Try a loss on two rows.
+
+    Parameters
+    ----------
+    loss : str or callable
+        The parameter `loss`, for the message.
+    entries : callable
+        What it stands for.
+    n_features : int
+        Width of a row.
+
+    Raises
+    ------
+    ValueError
+        If it does not give one value for each entry.
+    """
+    rows = torch.full((2, n_features), 0.5)
+    try:
+        given = entries(rows, rows)
+    except Exception as error:
+        raise ValueError(f"loss={loss!r} failed on two rows: {error}") from error
+    shape = tuple(getattr(given, "shape", ()))
+    if shape != (2, n_features):
+        raise ValueError(
+            f"loss={loss!r} takes two rows of {n_features} features to {type(given).__name__} "
+            f"of shape {shape}; it must give one value an entry, {(2, n_features)}."
         )
 
 

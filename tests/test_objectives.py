@@ -220,6 +220,11 @@ def test_parameters_of_the_optimizer_arrive_there():
     assert all(group["betas"] == (0.5, 0.9) for group in autoencoder.net_.optimizer_.param_groups)
 
 
+def test_a_rate_among_the_parameters_of_the_optimizer_is_an_error_since_it_would_not_act():
+    with pytest.raises(ValueError, match=r"optimizer_params.*lr"):
+        _autoencoder(optimizer_params={"lr": 0.5}).fit(X)
+
+
 def test_weight_decay_shrinks_layers_and_spares_the_shortcut():
     strong, weak = (
         _autoencoder(optimizer="adamw", optimizer_params={"weight_decay": decay}).fit(X)

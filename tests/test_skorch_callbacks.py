@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import (
+    Callback,
     Checkpoint,
     EarlyStopping,
     EpochScoring,
@@ -15,6 +16,8 @@ from skorch.callbacks import (
     LRScheduler,
     PrintLog,
 )
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
@@ -30,7 +33,7 @@ def X(digits):
 def fit_both(autoencoder, X):
     """Fit an autoencoder and a plain skorch net on one batch an epoch, from the same weights."""
 
-    def fit(callback, **changes):
+    def fit(callback, *, X_val=None, **changes):
         parameters = {"scaling": None, "optimizer": "adam", "batch_size": 1000, **changes}
         ours = clone(autoencoder).set_params(
             **parameters, max_epochs=N_EPOCHS, linear_shortcut=False, callbacks=[callback]
@@ -44,11 +47,11 @@ def fit_both(autoencoder, X):
             lr=ours.lr,
             max_epochs=N_EPOCHS,
             batch_size=-1,
-            train_split=None,
+            train_split=None if X_val is None else predefined_split(Dataset(X_val, X_val)),
             callbacks=[deepcopy(callback)],
             verbose=0,
         )
-        return ours.fit(X), plain.fit(X, X)
+        return ours.fit(X, X_val=X_val), plain.fit(X, X)
 
     return fit
 
@@ -117,3 +120,124 @@ def test_batches_are_recorded_where_a_callback_listens(autoencoder, digits):
     sizes = fitted.net_.history[-1, "batches", :, "train_batch_size"]
     assert sum(sizes) == len(digits)
     assert dict(fitted.net_.callbacks_)["mse"].best_score_ is not None
+
+
+def assert_same_weights(ours, plain):
+    for name, weight in plain.module_.state_dict().items():
+        torch.testing.assert_close(ours.module_.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
+
+
+def test_the_losses_of_validation_rows_are_the_same(fit_both, X):
+    ours, plain = fit_both(EpochScoring("neg_mean_squared_error"), X_val=X[::3] + 0.1)
+
+    for name in ("train_loss", "valid_loss", "neg_mean_squared_error"):
+        found, expected = ours.net_.history[:, name], plain.history[:, name]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert ours.net_.history[:, "valid_loss_best"] == plain.history[:, "valid_loss_best"]
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("on_train", [True, False])
+def test_a_score_is_the_same_with_and_without_what_was_predicted_already(
+    fit_both, X, on_train, use_caching
+):
+    def largest_error(net, X, y=None):
+        return float(np.abs(net.predict(X) - np.asarray(y)).max())
+
+    scoring = EpochScoring(largest_error, on_train=on_train, use_caching=use_caching)
+    ours, plain = fit_both(scoring, X_val=X[::3] + 0.1)
+
+    found = ours.net_.history[:, "largest_error"]
+    np.testing.assert_allclose(found, plain.history[:, "largest_error"], rtol=1e-4)
+
+
+def test_early_stopping_by_validation_rows_brings_back_the_best_weights(fit_both, X):
+    """Pixels of one, which were seldom seen, are told apart worse and worse."""
+    stopping = EarlyStopping(patience=2, threshold=0.5, load_best=True)
+    ours, plain = fit_both(stopping, X_val=1 - X[:50], lr=0.1)
+
+    assert ours.n_iter_ == len(plain.history) < N_EPOCHS
+    assert_same_weights(ours.net_, plain)
+
+
+def test_a_checkpoint_of_validation_rows_brings_back_the_best_weights(fit_both, X, tmp_path):
+    checkpoint = Checkpoint(dirname=tmp_path, load_best=True)
+    ours, plain = fit_both(checkpoint, X_val=1 - X[:50], lr=0.1)
+
+    assert ours.net_.history[:, "event_cp"] == plain.history[:, "event_cp"]
+    assert not all(plain.history[:, "event_cp"])
+    assert_same_weights(ours.net_, plain)
+
+
+def test_a_scheduler_can_step_with_every_batch(autoencoder, digits):
+    scheduler = LRScheduler(policy=StepLR, step_size=4, gamma=0.5, step_every="batch")
+    autoencoder.set_params(callbacks=[scheduler], optimizer="sgd")
+
+    fitted = autoencoder.fit(digits)  # four batches an epoch
+
+    (group,) = {group["lr"] for group in fitted.net_.optimizer_.param_groups}
+    assert group == pytest.approx(autoencoder.lr * 0.5**5)
+
+
+def test_a_log_reads_as_that_of_skorch(fit_both, X):
+    lines = {}
+
+    class Log(PrintLog):
+        def on_train_begin(self, net, **kwargs):
+            self.sink = lines.setdefault(type(net) is NeuralNet, []).append
+
+    fit_both(Log(keys_ignored="dur"), X_val=X[::3] + 0.1)
+
+    assert len(lines[True]) == 2 + N_EPOCHS
+    assert lines[False] == lines[True]
+
+
+def test_a_callback_hears_of_the_same_in_the_same_order(fit_both, X):
+    heard = {}
+
+    def listening_to(event):
+        def listen(self, net, *args, **kwargs):
+            heard.setdefault(type(net) is NeuralNet, []).append((event, kwargs.get("training")))
+
+        return listen
+
+    events = [name for name in vars(Callback) if name.startswith("on_")]
+    Listener = type("Listener", (Callback,), {name: listening_to(name) for name in events})
+
+    fit_both(Listener(), X_val=X[:50])
+
+    assert ("on_grad_computed", True) in heard[True]
+    assert heard[False] == heard[True]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [EarlyStopping, EarlyStopping(), ("stop", EarlyStopping), ("stop", EarlyStopping())],
+    ids=["class", "instance", "named class", "named instance"],
+)
+def test_a_callback_comes_in_every_form_that_skorch_takes(autoencoder, digits, given):
+    autoencoder.set_params(callbacks=[given])
+
+    fitted = autoencoder.fit(digits, X_val=digits[:50])
+
+    assert [name for name, _ in fitted.net_.callbacks_ if name in ("stop", "EarlyStopping")]
+
+
+def test_a_callback_starts_afresh_with_each_fit(autoencoder, digits):
+    autoencoder.set_params(callbacks=[EarlyStopping("train_loss", patience=2, threshold=0.9)])
+
+    first = autoencoder.fit(digits).n_iter_
+
+    assert first < autoencoder.max_epochs
+    assert autoencoder.fit(digits).n_iter_ == first
+
+
+def test_a_callback_ends_the_fit_as_in_skorch(autoencoder, digits):
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    fitted = autoencoder.set_params(callbacks=[Stop()]).fit(digits)
+
+    assert fitted.n_iter_ == 3

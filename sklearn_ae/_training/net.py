@@ -306,7 +306,7 @@ class AutoencoderNet(NeuralNet):
 
     def record(self, name: str, loss: float) -> None:
         """Record the loss of an epoch, and whether it is the least so far."""
-        past = self.history[:-1, name] if len(self.history) > 1 else []
+        past = [row[name] for row in self.history[:-1] if name in row]
         self.history.record(name, loss)
         self.history.record(f"{name}_best", loss < min(past, default=inf))
 

@@ -72,7 +72,8 @@ def with_shortcuts(
     n_features, encoding_dim : int
         Widths of a row and of a code.
     gated : tuple of two bool, default=(False, False)
-        Whether the layers of each half enter through a factor.
+        Whether the layers of each half enter through a factor. Tied halves always do: with
+        the weights between them at zero, PCA would be a saddle that training never leaves.
 
     Returns
     -------
@@ -88,9 +89,11 @@ def with_shortcuts(
     True
     """
     tied = isinstance(decoder, nn.Sequential) and isinstance(decoder[-1], TransposedLinear)
+    if tied:
+        gated = (True, True)
     for half, is_gated in zip((encoder, decoder), gated, strict=True):
         if not is_gated:
-            _silence(half)
+            _silence(cast(nn.Sequential, half))
     into = nn.Linear(n_features, encoding_dim)
     back = TransposedLinear(into) if tied else nn.Linear(encoding_dim, n_features)
     return (
@@ -100,16 +103,8 @@ def with_shortcuts(
 
 
 @torch.no_grad()
-def _silence(half: nn.Module) -> None:
-    """Set the last weights so that the output is zero.
-
-    A tied decoder comes after its encoder: its first weight is zero by then, and its output
-    a constant that the last bias takes away.
-    """
-    layers = cast(nn.Sequential, half)
-    first, last = layers[0], layers[-1]
-    if isinstance(first, TransposedLinear) and isinstance(last, TransposedLinear):
-        last.bias.sub_(layers(torch.zeros(1, first.in_features))[0])
-    elif isinstance(last, nn.Linear):
-        last.weight.zero_()
-        last.bias.zero_()
+def _silence(layers: nn.Sequential) -> None:
+    """Set the last weights so that the output is zero."""
+    last = cast(nn.Linear, layers[-1])
+    last.weight.zero_()
+    last.bias.zero_()
