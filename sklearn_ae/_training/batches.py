@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
+import skorch.dataset
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from sklearn_ae._validation import Matrix
 
@@ -85,6 +86,11 @@ class Rows(Dataset):
         """Give one row as input and target."""
         (batch,) = self.subset(np.array([position])).batches(1)
         return batch.x[0], batch.x[0]
+
+    def as_skorch(self) -> Dataset:
+        """Give the rows as what skorch's callbacks know to look into, without a copy."""
+        whole = skorch.dataset.Dataset(self.X, self.X)
+        return whole if self.index is None else Subset(whole, self.index.tolist())
 
     @property
     def n_features(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.utils import data_from_dataset, is_dataset
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
@@ -151,6 +152,12 @@ class AutoencoderNet(NeuralNet):
                 f"optimizer_params: {self.optimizer.__name__} does not take {given}: {error}"
             ) from error
 
+    def get_dataset(self, X: Any, y: None = None) -> Rows:
+        """Give the rows of an array, or of what callbacks are handed."""
+        if isinstance(X, Rows):
+            return X
+        return Rows(data_from_dataset(X)[0] if is_dataset(X) else X)
+
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
         """Give input and target of whole batches."""
         size = self.batch_size if training else INFERENCE_BATCH_SIZE
@@ -189,7 +196,10 @@ class AutoencoderNet(NeuralNet):
         epochs = self.max_epochs if epochs is None else epochs
         n_steps = n_batches(len(X.train), self.batch_size) * epochs
         scheduler = self._scheduler(self.lr_schedule if scheduled else "constant", n_steps)
-        datasets = {"dataset_train": X.train, "dataset_valid": X.validation}
+        datasets = {
+            "dataset_train": X.train.as_skorch(),
+            "dataset_valid": None if X.validation is None else X.validation.as_skorch(),
+        }
         for _ in range(epochs):
             self.notify("on_epoch_begin", **datasets)
             try:
