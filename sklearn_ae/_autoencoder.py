@@ -128,7 +128,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     validation_loss_curve_ : list of float or None
         Objective on the validation rows after each epoch.
     best_loss_ : float
-        Objective of the weights kept, on the validation rows if there are any.
+        Objective of the weights kept: on the validation rows if there are any, else its mean
+        over the epoch that they come from.
     best_epoch_ : int
         The epoch that they are of; 0 is the start.
     pca_loss_ : float or None

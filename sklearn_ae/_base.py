@@ -264,6 +264,11 @@ class _BaseAutoencoder(
         check_callbacks(self.callbacks)
         module_seed, net_seed = seeds(self.random_state, 2)
         of_rows = moments(rows)
+        if not np.isfinite(of_rows.variance).all():
+            raise ValueError(
+                f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
+                "Divide X by a constant."
+            )
         if not of_rows.variance.any():
             raise ValueError(
                 f"X: all {rows.n_features} features are constant over {len(rows)} rows, so "

@@ -242,7 +242,7 @@ class AutoencoderNet(NeuralNet):
         if not isfinite(loss):
             raise ValueError(
                 f"lr={self.lr}: the loss became {loss} in epoch {len(self.history)}. Lower lr, "
-                "or scale the data (scaling='auto')."
+                "scale the data (scaling='auto'), or look into a loss of your own."
             )
         if not listened:
             # Callbacks such as Checkpoint read the last batch whether they listened or not.
