@@ -244,8 +244,9 @@ class _BaseAutoencoder(
         bounds = (*OUTPUT_RANGES[self.output_activation], loss.low, loss.high)
         if not np.isfinite(bounds).any():
             return
-        extremes = torch.tensor([[float(rows.X.min())], [float(rows.X.max())]])
-        inside = module.rescale(extremes.double().expand(2, rows.n_features))
+        shift = module.rescale.shift
+        extremes = [[float(rows.X.min())], [float(rows.X.max())]]
+        inside = module.rescale(shift.new_tensor(extremes).expand(2, rows.n_features))
         check_range(
             inside.min().item(),
             inside.max().item(),
@@ -310,6 +311,9 @@ class _BaseAutoencoder(
                 f"optimizer_params={self.optimizer_params}: the rate is the parameter lr, which "
                 "a schedule moves. Use lr instead."
             )
+        device = resolve_device(self.device)
+        if device == "mps":  # it has no float64
+            module.rescale.float()
         loss = resolve_loss(self.loss)
         optimizer, defaults = OPTIMIZERS.get(self.optimizer, (self.optimizer, {}))
         optimizer_params = {**defaults, **(self.optimizer_params or {})}
@@ -334,7 +338,7 @@ class _BaseAutoencoder(
             dataset=Rows,
             predict_nonlinearity=None,
             callbacks=[_own_copy(callback) for callback in self.callbacks or []],
-            device=resolve_device(self.device),
+            device=device,
             verbose=max(0, self.verbose - 1),
         ).initialize()
         net.module_.eval()
@@ -531,7 +535,7 @@ class _BaseAutoencoder(
         left = np.zeros(self.n_features_in_)
         for batch in rows.batches(INFERENCE_BATCH_SIZE):
             with torch.inference_mode():
-                output = self.net_.module_(batch.x.to(self.net_.device)).cpu()
+                output = self.net_.module_(batch.to(self.net_.device).x).cpu()
             squares = (batch.x.double() - output.double()).square().numpy()
             left += squares.sum(axis=0) if batch.weight is None else batch.weight.numpy() @ squares
         variance = moments(rows).variance
@@ -549,7 +553,7 @@ class _BaseAutoencoder(
         with torch.inference_mode():
             for batch in Rows(X).batches(INFERENCE_BATCH_SIZE):
                 stop = first + len(batch.x)
-                output[first:stop] = function(batch.x.to(self.net_.device)).cpu().numpy()
+                output[first:stop] = function(batch.to(self.net_.device).x).cpu().numpy()
                 first = stop
         return output
 
@@ -657,7 +661,7 @@ def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, exact: bool) -> Non
     extremes, deviations = [], []
     with torch.inference_mode():
         for batch in rows.batches(INFERENCE_BATCH_SIZE):
-            x = module.rescale(batch.x.to(net.device))
+            x = module.rescale(batch.to(net.device).x)
             extremes.append(torch.stack(torch.aminmax(module.encoder(x), dim=0)))
             deviations.append(x.std())
     low, high = torch.stack(extremes).unbind(dim=1)

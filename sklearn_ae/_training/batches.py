@@ -29,8 +29,13 @@ class Batch(NamedTuple):
         return self._apply(lambda part: part[first:last])
 
     def to(self, device: str) -> "Batch":
-        """Give the same on a device."""
-        return self._apply(lambda part: part.to(device))
+        """Give the same on a device; mps has no float64."""
+
+        def move(part: Tensor) -> Tensor:
+            in_float64 = part.dtype == torch.float64
+            return (part.float() if device == "mps" and in_float64 else part).to(device)
+
+        return self._apply(move)
 
     def _apply(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         x, weight, observed = self

@@ -385,4 +385,4 @@ class AutoencoderNet(NeuralNet):
 def _average(losses: list[Tensor], weights: list[float]) -> float:
     """Average over an epoch, which waits for the device once."""
     weight = torch.as_tensor(weights, dtype=torch.float64)
-    return float(torch.stack(losses).double().cpu() @ weight / weight.sum())
+    return float(torch.stack(losses).cpu().double() @ weight / weight.sum())
