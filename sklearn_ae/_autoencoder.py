@@ -39,8 +39,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         What ends the decoder.
     linear_shortcut : bool, default=True
         Whether encoder and decoder each add a linear map to their layers. It starts at the
-        principal components, and the layers start at zero. An encoder or decoder of the
-        user's is added through a factor that starts at zero.
+        principal components, and the layers start at zero: by their last weights, or, tied
+        ones and those of the user, by a factor.
     tied_weights : bool, default=False
         Whether the decoder's weights are the transposes of the encoder's.
     encoder, decoder : callable, default=None

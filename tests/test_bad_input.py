@@ -179,13 +179,6 @@ def test_rows_that_cannot_be_used_are_an_error(method, rows, message):
         getattr(small().fit(X), method)(rows)
 
 
-def test_a_device_that_is_not_there_is_named():
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here")
-    with pytest.raises(ValueError, match="device='cuda'"):
-        small(device="cuda").fit(X)
-
-
 def state(estimator):
     """Give all that an estimator holds, with its weights as bytes."""
     weights = {name: part.clone() for name, part in estimator.net_.module_.state_dict().items()}

@@ -34,7 +34,7 @@ ESTIMATORS = [
 TRAINED = {
     "encoding_dim": 2,
     "hidden_layer_sizes": (8,),
-    "lr": 1e-3,
+    "lr": 2e-3,
     "lr_schedule": "constant",
     "batch_size": 1000,
     "max_epochs": 15,
@@ -128,7 +128,7 @@ WEIGHTED = [found for found in ESTIMATORS if has_fit_parameter(found, "sample_we
 )
 @pytest.mark.parametrize("Estimator", WEIGHTED, ids=by_name)
 def test_weights_are_repetitions_over_fifty_steps(Estimator, check):
-    """They differ by 2e-9 then; by 200 steps rounding in float64 has grown to 5e-8."""
+    """They differ by 5e-10 then, of 1e-7 allowed: rounding grows with the steps."""
     check(Estimator.__name__, trained(Estimator).set_params(max_epochs=50))
 
 
@@ -139,7 +139,7 @@ def test_the_fifty_steps_move_the_weights(Estimator):
     estimator = trained(Estimator).set_params(max_epochs=50).fit(X)
 
     assert estimator.best_epoch_ == 50
-    assert estimator.best_loss_ < 0.95 * estimator.pca_loss_
+    assert estimator.best_loss_ < 0.9 * estimator.pca_loss_
 
 
 def test_the_check_of_array_api_input_is_run():
