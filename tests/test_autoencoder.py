@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -156,47 +155,6 @@ def test_denoising_brings_noisy_rows_nearer_to_clean_ones():
     assert errors["gaussian"] < errors[None]
 
 
-def test_the_score_is_that_of_scikit_learn():
-    fitted, weight = small().fit(X), np.arange(len(X))
-
-    for sample_weight in (None, weight):
-        expected = r2_score(
-            X, fitted.reconstruct(X), multioutput="variance_weighted", sample_weight=sample_weight
-        )
-        assert fitted.score(X, sample_weight=sample_weight) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("scaling", ["global", "standard", None])
-def test_the_error_is_in_the_units_of_the_data(scaling):
-    for loss, entries in {"squared_error": np.square, "absolute_error": np.abs}.items():
-        fitted = small(loss=loss, scaling=scaling).fit(X)
-        expected = entries(fitted.reconstruct(X) - X)
-        assert_allclose(fitted.reconstruction_error(X, per_feature=True), expected, atol=1e-3)
-        assert_allclose(fitted.reconstruction_error(X), expected.mean(axis=1), rtol=1e-4)
-        assert_array_equal(fitted.score_samples(X), -fitted.reconstruction_error(X))
-
-
-def test_partial_fit_goes_on_from_epoch_to_epoch():
-    twice = small().partial_fit(X).partial_fit(X)
-    long = small(early_stopping=False, max_epochs=2, n_iter_no_change=1).fit(X)
-
-    assert twice.n_iter_ == 2
-    assert_allclose(twice.loss_curve_, long.loss_curve_, rtol=1e-6)
-    with pytest.raises(ValueError, match="early_stopping=True"):
-        small(early_stopping=True).partial_fit(X)
-
-
-def test_warm_start_goes_on_and_refuses_other_layers():
-    warm = small(warm_start=True, early_stopping=False).fit(X)
-    first = warm.best_loss_
-
-    assert warm.fit(X).best_loss_ <= first
-    assert warm.n_iter_ == 10
-    assert warm.pca_loss_ is None
-    with pytest.raises(ValueError, match="warm_start=True"):
-        warm.set_params(hidden_layer_sizes=(3,)).fit(X)
-
-
 def test_the_halves_work_in_the_units_of_the_data():
     fitted = small().fit(X)
 
@@ -219,13 +177,6 @@ def test_unobserved_entries_do_not_count():
         return np.square(fitted.reconstruct(spoilt) - X)[observed].mean()
 
     assert error_of_observed(blind) < error_of_observed(seeing)
-
-
-def test_validation_rows_choose_the_weights():
-    fitted = small(max_epochs=5).fit(X[:300], X_val=X[300:])
-
-    assert len(fitted.validation_loss_curve_) == fitted.n_iter_
-    assert fitted.best_loss_ == min([*fitted.validation_loss_curve_, fitted.pca_loss_])
 
 
 def test_too_few_epochs_give_a_warning():

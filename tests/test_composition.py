@@ -1,6 +1,7 @@
 """Autoencoders among other steps."""
 
 import numpy as np
+import pandas
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -14,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 @pytest.fixture
 def frame(digits):
-    pandas = pytest.importorskip("pandas")
     return pandas.DataFrame(digits, columns=[f"pixel{i}" for i in range(64)])
 
 

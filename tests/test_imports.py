@@ -18,6 +18,7 @@ LAYERS = [
     {"__init__"},
     {"_autoencoder"},
     {"_base"},
+    {"_fitting"},
     {"_training"},
     {"nn", "noise", "datasets", "inspection"},
     {"_validation"},

@@ -1,6 +1,9 @@
 """What comes in and goes out with names: frames of pandas and polars."""
 
+import importlib
+
 import numpy as np
+import pandas
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -24,7 +27,7 @@ def names(autoencoder):
 
 @pytest.fixture(params=["pandas", "polars"])
 def library(request):
-    return pytest.importorskip(request.param)
+    return importlib.import_module(request.param)
 
 
 @pytest.fixture
@@ -43,7 +46,6 @@ def test_the_output_is_a_frame_where_asked(autoencoder, digits, library, codes, 
 
 
 def test_a_pandas_frame_keeps_its_index(autoencoder, digits, names):
-    pandas = pytest.importorskip("pandas")
     index = pandas.date_range("2024-01-01", periods=len(digits))
     frame = pandas.DataFrame(digits, index=index, columns=PIXELS)
 
@@ -98,7 +100,6 @@ def test_columns_in_another_order_are_refused(autoencoder, frame, method):
 
 
 def test_partial_fit_refuses_columns_of_other_names(autoencoder, digits):
-    pandas = pytest.importorskip("pandas")
     autoencoder.partial_fit(pandas.DataFrame(digits, columns=PIXELS))
 
     with pytest.raises(ValueError, match="feature names"):
@@ -106,7 +107,6 @@ def test_partial_fit_refuses_columns_of_other_names(autoencoder, digits):
 
 
 def test_x_val_refuses_columns_of_other_names(autoencoder, digits):
-    pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame(digits, columns=PIXELS)
 
     with pytest.raises(ValueError, match="feature names"):

@@ -8,6 +8,7 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -156,7 +157,6 @@ def test_a_pickle_holds_no_rows_and_each_weight_once(autoencoder, digits, method
 
 
 def test_a_pickle_keeps_the_names_of_a_frame(autoencoder, digits, duplicate):
-    pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(digits).add_prefix("pixel")
 
     other = duplicate(autoencoder.fit(frame))
