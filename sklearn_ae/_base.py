@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_ae._fitting import _Fitting
-from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.batches import Rows, on_device
 from sklearn_ae._training.net import INFERENCE_BATCH_SIZE
 from sklearn_ae._training.statistics import moments
 from sklearn_ae._validation import Matrix, check_codes, check_sample_weight
@@ -142,7 +142,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         left = np.zeros(self.n_features_in_)
         for batch in rows.batches(INFERENCE_BATCH_SIZE):
             with torch.inference_mode():
-                output = self.net_.module_(batch.to(self.net_.device).x).cpu()
+                output = self.net_.module_(on_device(batch.x, self.net_.device)).cpu()
             squares = (batch.x.double() - output.double()).square().numpy()
             left += squares.sum(axis=0) if batch.weight is None else batch.weight.numpy() @ squares
         variance = moments(rows).variance
@@ -158,9 +158,9 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         output = np.empty((X.shape[0], width), dtype=dtype)
         first = 0
         with torch.inference_mode():
-            for batch in Rows(X).batches(INFERENCE_BATCH_SIZE):
+            for batch in Rows(X).batches(INFERENCE_BATCH_SIZE, device=self.net_.device):
                 stop = first + len(batch.x)
-                output[first:stop] = function(batch.to(self.net_.device).x).cpu().numpy()
+                output[first:stop] = function(batch.x).cpu().numpy()
                 first = stop
         return output
 

@@ -311,6 +311,7 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             lambda: module,
             criterion=ReconstructionLoss,
             criterion__entries=loss.entries,
+            criterion__gradient=loss.gradient,
             criterion__trim=self.trim,
             optimizer=optimizer,
             **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
@@ -438,10 +439,11 @@ def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, exact: bool) -> Non
     module = net.module_
     extremes, deviations = [], []
     with torch.inference_mode():
-        for batch in rows.batches(INFERENCE_BATCH_SIZE):
-            x = module.rescale(batch.to(net.device).x)
-            extremes.append(torch.stack(torch.aminmax(module.encoder(x), dim=0)))
-            deviations.append(x.std())
+        batches = rows.batches(INFERENCE_BATCH_SIZE, device=net.device, rescale=module.rescale)
+        for batch in batches:
+            code = module.encoder(batch.target)
+            extremes.append(torch.stack(torch.aminmax(code, dim=0)))
+            deviations.append(batch.target.std())
     low, high = torch.stack(extremes).unbind(dim=1)
     spread = high.amax(dim=0) - low.amin(dim=0)
     all_constant = spread.max() <= _ALL_CONSTANT * max(deviations)

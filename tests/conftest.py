@@ -1,11 +1,13 @@
 """What the tests of contracts share: real rows, and each autoencoder small and seeded."""
 
+from contextlib import contextmanager
 from inspect import signature
 
 import pytest
 from sklearn.datasets import load_digits
 
 import sklearn_ae
+from sklearn_ae._training.net import AutoencoderNet
 
 # Every loss is content with the first epoch, so that a constant rate ends converged after
 # five of them and no test has to expect a ConvergenceWarning.
@@ -40,3 +42,26 @@ def autoencoder(request):
     """Each public autoencoder, small, seeded and not fitted."""
     parameters = signature(request.param).parameters
     return request.param(**{name: SMALL[name] for name in SMALL if name in parameters})
+
+
+@pytest.fixture
+def fail_at(monkeypatch):
+    """Give a function that lets a step of all trainings, counted from 1, raise an error."""
+    way_to_step, steps = AutoencoderNet._way_to_step, []
+
+    def set_to(n_steps, error=KeyboardInterrupt):
+        @contextmanager
+        def failing(net):
+            with way_to_step(net) as step:
+
+                def counted(batch):
+                    steps.append(1)
+                    if len(steps) == n_steps:
+                        raise error
+                    return step(batch)
+
+                yield counted
+
+        monkeypatch.setattr(AutoencoderNet, "_way_to_step", failing)
+
+    return set_to

@@ -212,19 +212,10 @@ def test_a_failed_fit_keeps_the_old_model(case):
 
 @pytest.mark.filterwarnings("ignore:Training interrupted by user")
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyboardInterrupt])
-def test_a_partial_fit_that_fails_half_way_keeps_the_old_model(monkeypatch, error):
+def test_a_partial_fit_that_fails_half_way_keeps_the_old_model(fail_at, error):
     estimator = small().fit(X)
     before, weights = state(estimator)
-    step = AutoencoderNet.train_step
-    n_steps = []
-
-    def failing(net, batch, **options):
-        n_steps.append(1)
-        if len(n_steps) == 2:
-            raise error
-        return step(net, batch, **options)
-
-    monkeypatch.setattr(AutoencoderNet, "train_step", failing)
+    fail_at(2, error)
     with pytest.raises(error):
         estimator.partial_fit(X)
 

@@ -12,7 +12,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae._training.net import AutoencoderNet
 
 DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:360]
@@ -311,28 +310,11 @@ def test_a_warm_start_refuses_other_layers(parameters):
 # Interrupts
 
 
-@pytest.fixture
-def interrupt_at(monkeypatch):
-    """Give a function that lets a step of a training, counted from 1, be interrupted."""
-    train_step, steps = AutoencoderNet.train_step, []
-
-    def set_to(n_steps):
-        def interrupted(net, batch, **options):
-            steps.append(1)
-            if len(steps) == n_steps:
-                raise KeyboardInterrupt
-            return train_step(net, batch, **options)
-
-        monkeypatch.setattr(AutoencoderNet, "train_step", interrupted)
-
-    return set_to
-
-
 @pytest.mark.parametrize("validated", [False, True])
-def test_an_interrupt_keeps_the_weights_of_the_epochs_done(interrupt_at, validated):
+def test_an_interrupt_keeps_the_weights_of_the_epochs_done(fail_at, validated):
     X_val = X_VAL if validated else None
     three = small(max_epochs=3, n_iter_no_change=2).fit(X, X_val=X_val)
-    interrupt_at(3 * 6 + 4)
+    fail_at(3 * 6 + 4)
 
     with pytest.warns(UserWarning, match="interrupted by user after 3 epochs, which are kept"):
         interrupted = small(max_epochs=50, n_iter_no_change=49).fit(X, X_val=X_val)
@@ -344,8 +326,8 @@ def test_an_interrupt_keeps_the_weights_of_the_epochs_done(interrupt_at, validat
 
 
 @pytest.mark.parametrize("step", [1, 4])
-def test_an_interrupt_in_the_first_epoch_keeps_pca(interrupt_at, step):
-    interrupt_at(step)
+def test_an_interrupt_in_the_first_epoch_keeps_pca(fail_at, step):
+    fail_at(step)
 
     with pytest.warns(UserWarning, match="interrupted by user after 0 epochs"):
         fitted = small().fit(X)
@@ -355,18 +337,18 @@ def test_an_interrupt_in_the_first_epoch_keeps_pca(interrupt_at, step):
     assert share_lost(fitted, X) == pytest.approx(share_lost_by_pca(X), rel=1e-4)
 
 
-def test_what_was_interrupted_can_go_on(interrupt_at):
-    interrupt_at(9)
+def test_what_was_interrupted_can_go_on(fail_at):
+    fail_at(9)
     with pytest.warns(UserWarning, match="after 1 epochs"):
         fitted = small().fit(X)
 
     assert fitted.partial_fit(X).n_iter_ == 2
 
 
-def test_an_interrupt_of_a_warm_start_keeps_what_there_was(interrupt_at):
+def test_an_interrupt_of_a_warm_start_keeps_what_there_was(fail_at):
     fitted = small(warm_start=True).fit(X)
     codes = fitted.transform(X)
-    interrupt_at(3)
+    fail_at(3)
 
     with pytest.warns(UserWarning, match="interrupted by user after 5 epochs"):
         fitted.fit(X)

@@ -1,6 +1,7 @@
 """Rows of whatever holds them, as batches of tensors."""
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -18,37 +19,22 @@ _CHUNK_ENTRIES = 2**20
 
 
 class Batch(NamedTuple):
-    """Rows in the units of the data, and what counts in them."""
+    """Rows in the units of the data and in those of the network, and what counts in them."""
 
     x: Tensor
+    target: Tensor
     weight: Tensor | None = None
     observed: Tensor | None = None
 
-    def rows(self, first: int, last: int) -> "Batch":
-        """Give a part of the rows."""
-        return self._apply(lambda part: part[first:last])
-
-    def to(self, device: str) -> "Batch":
-        """Give the same on a device; mps has no float64."""
-
-        def move(part: Tensor) -> Tensor:
-            in_float64 = part.dtype == torch.float64
-            return (part.float() if device == "mps" and in_float64 else part).to(device)
-
-        return self._apply(move)
-
-    def _apply(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        x, weight, observed = self
-        return Batch(
-            function(x),
-            None if weight is None else function(weight),
-            None if observed is None else function(observed),
-        )
+    def split(self, sizes: list[int]) -> Iterator["Batch"]:
+        """Give parts of these numbers of rows."""
+        parts = [repeat(None) if part is None else torch.split(part, sizes) for part in self]
+        return (Batch(*part) for part in zip(*parts, strict=False))
 
     @property
     def total_weight(self) -> float:
         """What the batch weighs among others: its number of rows unless they have weights."""
-        return float(len(self.x) if self.weight is None else self.weight.sum())
+        return float(self.x.shape[0] if self.weight is None else self.weight.sum())
 
 
 class Rows(Dataset):
@@ -118,7 +104,14 @@ class Rows(Dataset):
             observed=self.observed,
         )
 
-    def batches(self, batch_size: int, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
+    def batches(
+        self,
+        batch_size: int,
+        order: NDArray[np.intp] | None = None,
+        *,
+        device: str = "cpu",
+        rescale: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[Batch]:
         """Give the rows in batches.
 
         Parameters
@@ -128,6 +121,10 @@ class Rows(Dataset):
             that normalise over a batch can't train on it.
         order : ndarray of int of shape (n_samples,), default=None
             The order in which the rows come.
+        device : str, default="cpu"
+            Where the batches are to be.
+        rescale : callable, default=None
+            Takes rows to the units of the network. None leaves the target in those of the data.
 
         Yields
         ------
@@ -136,16 +133,27 @@ class Rows(Dataset):
         index = self.index if order is None else self.subset(order).index
         a_chunk = max(1, _CHUNK_ENTRIES // (batch_size * self.n_features)) * batch_size
         for start, stop in _spans(len(self), a_chunk):
-            chunk = self._read(slice(start, stop) if index is None else index[start:stop])
-            for first, last in _spans(stop - start, batch_size):
-                yield chunk.rows(first, last)
+            chunk = self._read(slice(start, stop) if index is None else index[start:stop], device)
+            if rescale is not None:
+                chunk = chunk._replace(target=rescale(chunk.x))
+            yield from chunk.split(
+                [last - first for first, last in _spans(stop - start, batch_size)]
+            )
 
-    def _read(self, index: slice | NDArray[np.intp]) -> Batch:
-        return Batch(
-            as_tensor(self.X[index]),
-            None if self.sample_weight is None else torch.from_numpy(self.sample_weight[index]),
-            None if self.observed is None else torch.from_numpy(self.observed[index]),
+    def _read(self, index: slice | NDArray[np.intp], device: str) -> Batch:
+        x = on_device(as_tensor(self.X[index]), device)
+        others = (
+            None if other is None else on_device(torch.from_numpy(other[index]), device)
+            for other in (self.sample_weight, self.observed)
         )
+        return Batch(x, x, *others)
+
+
+def on_device(tensor: Tensor, device: str) -> Tensor:
+    """Give a tensor on a device; mps has no float64."""
+    if device == "mps" and tensor.dtype == torch.float64:
+        tensor = tensor.float()
+    return tensor.to(device)
 
 
 def as_tensor(rows: Matrix) -> Tensor:

@@ -1,7 +1,7 @@
 """How far an output is from its row, and which entries and rows count.
 
 A loss gives one value for each entry, and `ReconstructionLoss` is the one place where they
-are reduced. A new loss is a function and a line of `LOSSES`.
+are reduced. A new loss is a function, its derivative and a line of `LOSSES`.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 EntryLoss = Callable[[Tensor, Tensor], Tensor]
+# Of output, target and a factor, to the factor times the derivative by the output.
+EntryGradient = Callable[[Tensor, Tensor, "Tensor | float"], Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Loss:
         Range of the targets.
     output_activations : tuple of str
         Those that keep the output where the loss is defined; empty for any.
+    gradient : callable or None
+        From output, target and a factor to the factor times the derivative of each entry by
+        the output. None leaves it to autograd.
     """
 
     entries: EntryLoss
@@ -38,6 +43,7 @@ class Loss:
     low: float = -inf
     high: float = inf
     output_activations: tuple[str, ...] = ()
+    gradient: EntryGradient | None = None
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -45,9 +51,19 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square()
 
 
+def squared_error_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
+    """Give twice the difference."""
+    return (output - target).mul_(2 * factor)
+
+
 def absolute_error(output: Tensor, target: Tensor) -> Tensor:
     """Give the absolute difference."""
     return (output - target).abs()
+
+
+def absolute_error_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
+    """Give the sign of the difference."""
+    return (output - target).sign_().mul_(factor)
 
 
 def huber(output: Tensor, target: Tensor) -> Tensor:
@@ -60,9 +76,20 @@ def huber(output: Tensor, target: Tensor) -> Tensor:
     return functional.huber_loss(output, target, reduction="none")
 
 
+def huber_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
+    """Give the difference, or its sign where it is beyond 1."""
+    return (output - target).clamp_(-1, 1).mul_(factor)
+
+
 def binary_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
     """Give minus the Bernoulli log-likelihood, natural logarithm, of targets in [0, 1]."""
     return functional.binary_cross_entropy(output, target, reduction="none")
+
+
+def binary_cross_entropy_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
+    """Give the difference over the variance of the output, as torch bounds it."""
+    variance = (output * (1 - output)).clamp_min_(1e-12)
+    return (output - target).div_(variance).mul_(factor)
 
 
 def poisson(output: Tensor, target: Tensor) -> Tensor:
@@ -71,14 +98,32 @@ def poisson(output: Tensor, target: Tensor) -> Tensor:
     return likelihood + torch.xlogy(target, target) - target
 
 
+def poisson_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
+    """Give 1 less the ratio of target and output."""
+    least = torch.finfo(output.dtype).tiny
+    ratio = torch.where(output < least, 0, target / output.clamp_min(least))
+    return (1 - ratio).mul_(factor)
+
+
 LOSSES: dict[str, Loss] = {
-    "squared_error": Loss(squared_error, degree=2),
-    "absolute_error": Loss(absolute_error, degree=1),
-    "huber": Loss(huber, degree=2),
+    "squared_error": Loss(squared_error, degree=2, gradient=squared_error_gradient),
+    "absolute_error": Loss(absolute_error, degree=1, gradient=absolute_error_gradient),
+    "huber": Loss(huber, degree=2, gradient=huber_gradient),
     "binary_cross_entropy": Loss(
-        binary_cross_entropy, degree=0, low=0, high=1, output_activations=("sigmoid",)
+        binary_cross_entropy,
+        degree=0,
+        low=0,
+        high=1,
+        output_activations=("sigmoid",),
+        gradient=binary_cross_entropy_gradient,
     ),
-    "poisson": Loss(poisson, degree=1, low=0, output_activations=("softplus", "sigmoid")),
+    "poisson": Loss(
+        poisson,
+        degree=1,
+        low=0,
+        output_activations=("softplus", "sigmoid"),
+        gradient=poisson_gradient,
+    ),
 }
 
 
@@ -97,16 +142,22 @@ class ReconstructionLoss(nn.Module):
     trim : float, default=0.0
         Share of the weight of a batch, in [0, 1), that the rows with the greatest loss
         make up and that does not count.
+    gradient : callable, default=None
+        From output, target and a factor to the factor times the derivative of each entry by
+        the output, for a step without autograd.
 
     References
     ----------
     Rousseeuw, P. J. (1984). Least median of squares regression. JASA 79, 871-880.
     """
 
-    def __init__(self, entries: EntryLoss, trim: float = 0.0) -> None:
+    def __init__(
+        self, entries: EntryLoss, trim: float = 0.0, gradient: EntryGradient | None = None
+    ) -> None:
         super().__init__()
         self.entries = entries
         self.trim = trim
+        self.gradient = gradient
 
     def forward(
         self,
@@ -128,12 +179,51 @@ class ReconstructionLoss(nn.Module):
 
     def reduce(self, rows: Tensor, weight: Tensor | None = None) -> Tensor:
         """Give the weighted mean of the rows that count."""
+        return (rows[:, None] * self.shares(rows.detach(), weight)).sum()
+
+    def shares(self, rows: Tensor, weight: Tensor | None = None) -> Tensor | float:
+        """Give the share of each row in the mean, as a column; one number if all are alike."""
         if self.trim:
-            weight = _without_the_greatest(rows.detach(), weight, self.trim)
+            weight = _without_the_greatest(rows, weight, self.trim)
         if weight is None:
-            return rows.mean()
+            return 1 / len(rows)
         # A batch may hold no weight at all, which is no loss rather than 0 / 0.
-        return (weight * rows).sum() / weight.sum().clamp_min(torch.finfo(rows.dtype).tiny)
+        return (weight / weight.sum().clamp_min(torch.finfo(rows.dtype).tiny))[:, None]
+
+    def with_gradient(
+        self,
+        output: Tensor,
+        target: Tensor,
+        observed: Tensor | None = None,
+        weight: Tensor | None = None,
+        penalties: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor | float]:
+        """Give the mean over rows of their loss and penalty, and derivatives without autograd.
+
+        Returns
+        -------
+        loss : Tensor of shape ()
+        gradient : Tensor of shape (n_samples, n_features)
+            Its derivative by the output.
+        shares : Tensor of shape (n_samples, 1) or float
+            Its derivative by the penalties.
+        """
+        assert self.gradient is not None
+        n_samples, n_features = output.shape
+        if observed is weight is penalties is None and not self.trim:
+            # One reduction instead of two: a twentieth of a small step.
+            loss = self.entries(output, target).mean()
+            return loss, self.gradient(output, target, 1 / (n_samples * n_features)), 1 / n_samples
+        rows = self.rows(output, target, observed)
+        if penalties is not None:
+            rows += penalties
+        shares = self.shares(rows, weight)
+        of_entries: Tensor | float = 1 / n_features
+        if observed is not None:
+            n_observed = observed.sum(dim=1, keepdim=True).clamp_min(1)
+            of_entries = observed.to(rows.dtype) / n_observed
+        gradient = self.gradient(output, target, shares * of_entries)
+        return (rows[:, None] * shares).sum(), gradient, shares
 
 
 def _without_the_greatest(rows: Tensor, weight: Tensor | None, share: float) -> Tensor:

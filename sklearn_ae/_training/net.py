@@ -1,16 +1,19 @@
 """The skorch net that trains an autoencoder."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from inspect import signature
 from math import inf, isfinite, nan
 from typing import Any, NamedTuple, Self
 
+import numpy as np
+import skorch.callbacks
 import torch
+from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EpochScoring, EpochTimer, PrintLog
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Generator, Tensor
 from torch.optim import Optimizer
@@ -19,6 +22,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from sklearn_ae._training.batches import Batch, Rows, n_batches
 from sklearn_ae._training.losses import squared_jacobian
 from sklearn_ae._training.random import seeded
+from sklearn_ae._training.step import allows_exact_step, exact_step
 from sklearn_ae.noise import Noise
 
 # Rows that a half of the network is run on at once.
@@ -127,7 +131,10 @@ class AutoencoderNet(NeuralNet):
     ) -> tuple[tuple, dict[str, Any]]:
         """Keep weight decay to the weights of the layers."""
         (groups,), parameters = super().get_params_for_optimizer(prefix, named_parameters)
-        if "weight_decay" not in signature(self.optimizer).parameters:
+        known = signature(self.optimizer).parameters
+        if "weight_decay" not in known:
+            return (groups,), parameters
+        if not parameters.get("weight_decay", known["weight_decay"].default):
             return (groups,), parameters
         decayed = {
             id(parameter)
@@ -221,22 +228,13 @@ class AutoencoderNet(NeuralNet):
     def train_epoch(self, rows: Rows, scheduler: LRScheduler | None = None) -> float:
         """Go over the rows once, in a random order, and give their mean objective."""
         order = torch.randperm(len(rows), generator=self.generator_).numpy()
-        listened = self._is_listened_to()
         losses, weights = [], []
-        self.module_.train()
-        with self._module_randomness():
-            for batch in rows.batches(self.batch_size, order):
-                batch = batch.to(self.device)
-                if listened:
-                    self.notify("on_batch_begin", batch=batch[:1] * 2, training=True)
-                step = self.train_step(batch, listened=listened)
+        with self._module_randomness(), self._way_to_step() as step:
+            for batch in self._batches(rows, self.batch_size, order):
+                losses.append(step(batch))
+                weights.append(batch.total_weight)
                 if scheduler is not None:
                     scheduler.step()
-                losses.append(step["loss"])
-                weights.append(batch.total_weight)
-                if listened:
-                    self._batch_ends(batch, step, training=True)
-        self.module_.eval()
         self.history.record("train_batch_count", len(losses))
         loss = _average(losses, weights)
         if not isfinite(loss):
@@ -244,12 +242,50 @@ class AutoencoderNet(NeuralNet):
                 f"lr={self.lr}: the loss became {loss} in epoch {len(self.history)}. Lower lr, "
                 "scale the data (scaling='auto'), or look into a loss of your own."
             )
-        if not listened:
+        if self._steps_by != "skorch":
             # Callbacks such as Checkpoint read the last batch whether they listened or not.
             self.history.new_batch()
             self.history.record_batch("train_loss", loss)
             self.history.record_batch("train_batch_size", len(rows))
         return loss
+
+    @contextmanager
+    def _way_to_step(self) -> Iterator[Callable[[Batch], Tensor]]:
+        """Give the fastest function from a batch to its loss that allows all that is asked."""
+        listened = self._is_listened_to(training=True)
+        if not listened and self._allows_exact_step():
+            self._steps_by = "exact"
+            self.optimizer_._opt_called = True  # else schedulers warn that step was not called
+            with exact_step(
+                self.module_, self.criterion_, self.optimizer_, self.sparsity_penalty
+            ) as step:
+                yield lambda batch: step(self._input(batch, self.generator_), batch)
+            return
+        self._steps_by = "skorch" if listened else "autograd"
+        self.module_.train()
+        yield self._told_step if listened else self._step
+        self.module_.eval()
+
+    def _allows_exact_step(self) -> bool:
+        overridden = any(
+            getattr(type(self), name) is not getattr(AutoencoderNet, name)
+            for name in ("train_step", "row_loss")
+        )
+        return (
+            not overridden
+            and not self.contractive_penalty
+            and allows_exact_step(self.module_, self.criterion_, self.optimizer_, self.device)
+        )
+
+    def _step(self, batch: Batch) -> Tensor:
+        return self.train_step(batch)["loss"]
+
+    def _told_step(self, batch: Batch) -> Tensor:
+        """Take a step, and tell and record all of it."""
+        self.notify("on_batch_begin", batch=batch[:1] * 2, training=True)
+        step = self.train_step(batch, listened=True)
+        self._batch_ends(batch, step, training=True)
+        return step["loss"]
 
     def train_step(self, batch: Batch, *, listened: bool = False) -> dict[str, Tensor]:
         """Corrupt, forward, loss, backward, step."""
@@ -277,18 +313,14 @@ class AutoencoderNet(NeuralNet):
     def row_loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, Tensor]:
         """Give the objective of each row, and the output in the units of the network."""
         module = self.module_
-        target = module.rescale(batch.x)
-        x = target
-        if self.noise is not None:
-            x = module.rescale(self.noise(batch.x, self.noise_level, generator))
+        x = self._input(batch, generator)
         if self.contractive_penalty:
             x = x.detach().requires_grad_()
         code = module.encoder(x)
         output = module.decoder(code)
+        compared = output, batch.target
         if self.degree is None:
-            compared = module.rescale.inverse(output), module.rescale.inverse(target)
-        else:
-            compared = output, target
+            compared = module.rescale.inverse(output), module.rescale.inverse(batch.target)
         rows = self.criterion_.rows(*compared, batch.observed)
         if self.sparsity_penalty:
             rows = rows + self.sparsity_penalty * code.abs().sum(dim=1)
@@ -299,11 +331,10 @@ class AutoencoderNet(NeuralNet):
     def evaluate(self, rows: Rows, *, notify: bool = False) -> float:
         """Give the mean objective of rows, with the same noise each time."""
         generator = Generator().manual_seed(self.seed)
-        listened = notify and self._is_listened_to()
+        listened = notify and self._is_listened_to(training=False)
         losses = []
         with torch.set_grad_enabled(bool(self.contractive_penalty)):
-            for batch in rows.batches(INFERENCE_BATCH_SIZE):
-                batch = batch.to(self.device)
+            for batch in self._batches(rows, INFERENCE_BATCH_SIZE):
                 if listened:
                     self.notify("on_batch_begin", batch=batch[:1] * 2, training=False)
                 loss, output = self.row_loss(batch, generator)
@@ -313,6 +344,17 @@ class AutoencoderNet(NeuralNet):
                     self._batch_ends(batch, step, training=False)
         weight = None if rows.weight is None else rows.weight.to(self.device)
         return self.criterion_.reduce(torch.cat(losses), weight).item()
+
+    def _batches(
+        self, rows: Rows, size: int, order: NDArray[np.intp] | None = None
+    ) -> Iterator[Batch]:
+        return rows.batches(size, order, device=self.device, rescale=self.module_.rescale)
+
+    def _input(self, batch: Batch, generator: Generator) -> Tensor:
+        """Give what goes into the network, in its units."""
+        if self.noise is None:
+            return batch.target
+        return self.module_.rescale(self.noise(batch.x, self.noise_level, generator))
 
     def record(self, name: str, loss: float) -> None:
         """Record the loss of an epoch, and whether it is the least so far."""
@@ -361,12 +403,8 @@ class AutoencoderNet(NeuralNet):
 
     # Batches are told of only to those who listen: it costs more than a small step.
 
-    def _is_listened_to(self) -> bool:
-        return any(
-            getattr(type(callback), event) is not getattr(Callback, event)
-            for _, callback in self.callbacks_
-            for event in _BATCH_EVENTS
-        )
+    def _is_listened_to(self, *, training: bool) -> bool:
+        return any(_listens(callback, training=training) for _, callback in self.callbacks_)
 
     def _batch_ends(self, batch: Batch, step: dict[str, Tensor], *, training: bool) -> None:
         prefix = "train" if training else "valid"
@@ -380,6 +418,17 @@ class AutoencoderNet(NeuralNet):
             loss=step["loss"],
             y_pred=output,
         )
+
+
+def _listens(callback: Callback, *, training: bool) -> bool:
+    """Whether a callback is to hear of each batch, of training or of validation rows."""
+    if type(callback) is EpochScoring:
+        return callback.use_caching and callback.on_train == training
+    if type(callback) is skorch.callbacks.LRScheduler:
+        return training and callback.step_every == "batch"
+    return any(
+        getattr(type(callback), event) is not getattr(Callback, event) for event in _BATCH_EVENTS
+    )
 
 
 def _average(losses: list[Tensor], weights: list[float]) -> float:

@@ -97,8 +97,8 @@ def test_weights_and_observed_entries_come_with_their_rows(X):
 
 def test_a_batch_weighs_the_sum_of_its_weights_or_its_rows():
     x = torch.zeros(3, 2)
-    assert Batch(x).total_weight == 3
-    assert Batch(x, torch.tensor([1.0, 0.0, 0.5])).total_weight == 1.5
+    assert Batch(x, x).total_weight == 3
+    assert Batch(x, x, torch.tensor([1.0, 0.0, 0.5])).total_weight == 1.5
 
 
 def test_a_row_is_its_own_target(X):

@@ -59,6 +59,10 @@ def _net(module, *, loss="squared_error", trim=0.0, **parameters):
     return net
 
 
+def _batch(net, x, weight=None, observed=None):
+    return Batch(x, net.module_.rescale(x), weight, observed)
+
+
 def _state(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
 
@@ -117,9 +121,9 @@ def test_the_gradient_is_that_of_plain_autograd(loss, penalties):
     expected = _plain_objective(
         module, x, PLAIN_LOSSES[loss], sparsity=sparsity, contractive=contractive
     )
-    rows, _ = net.row_loss(Batch(x), Generator())
+    rows, _ = net.row_loss(_batch(net, x), Generator())
     torch.testing.assert_close(rows.mean(), expected)
-    _assert_equal_states(_gradient_of(net, Batch(x)), _gradient(expected, module))
+    _assert_equal_states(_gradient_of(net, _batch(net, x)), _gradient(expected, module))
 
 
 @pytest.mark.parametrize("scale", [torch.tensor(3.0), torch.linspace(0.5, 2.0, 64)])
@@ -131,7 +135,7 @@ def test_losses_and_penalties_are_in_the_units_of_the_network(scale):
     expected = _plain_objective(
         module, x, PLAIN_LOSSES["squared_error"], sparsity=0.3, contractive=0.2
     )
-    _assert_equal_states(_gradient_of(net, Batch(x)), _gradient(expected, module))
+    _assert_equal_states(_gradient_of(net, _batch(net, x)), _gradient(expected, module))
 
 
 def test_a_loss_of_the_user_sees_the_units_of_the_data():
@@ -139,7 +143,7 @@ def test_a_loss_of_the_user_sees_the_units_of_the_data():
     module = _module(rescale=rescale)
     net = _net(module, loss=lambda output, target: (output - target).abs() ** 1.5)
     x = torch.from_numpy(X[:12])
-    rows, _ = net.row_loss(Batch(x), Generator())
+    rows, _ = net.row_loss(_batch(net, x), Generator())
     torch.testing.assert_close(rows, ((module(x) - x).abs() ** 1.5).mean(dim=1))
 
 
@@ -159,7 +163,7 @@ def test_weights_observed_entries_and_trim_act_as_in_a_loop():
             break
         mass, counted = mass + weight[i], counted + weight[i] * losses[i]
     expected = _gradient(counted / mass, module)
-    _assert_equal_states(_gradient_of(net, Batch(x, weight, observed)), expected)
+    _assert_equal_states(_gradient_of(net, _batch(net, x, weight, observed)), expected)
 
 
 def test_noise_goes_in_and_the_clean_row_is_the_target():
@@ -167,7 +171,7 @@ def test_noise_goes_in_and_the_clean_row_is_the_target():
     module = _module(rescale=rescale)
     net = _net(module, noise=gaussian, noise_level=0.7)
     x = torch.from_numpy(X[:12])
-    rows, _ = net.row_loss(Batch(x), Generator().manual_seed(5))
+    rows, _ = net.row_loss(_batch(net, x), Generator().manual_seed(5))
     noisy = gaussian(x, 0.7, Generator().manual_seed(5))
     expected = ((module.decoder(module.encoder((noisy - 0.3) / 2)) - (x - 0.3) / 2) ** 2).mean(1)
     torch.testing.assert_close(rows, expected)
@@ -322,8 +326,9 @@ def test_weight_decay_is_of_the_weights_of_layers_alone(tied):
             parameter.add_(0.1)
     net = _net(module, lr=0.5, optimizer__weight_decay=0.2, batch_size=83)
     before = {name: p.detach().clone() for name, p in module.named_parameters()}
-    gradient = _gradient_of(net, Batch(torch.from_numpy(X)))
-    net.train_step(Batch(torch.from_numpy(X)))
+    batch = _batch(net, torch.from_numpy(X))
+    gradient = _gradient_of(net, batch)
+    net.train_step(batch)
     for name, parameter in module.named_parameters():
         decay = 0.2 if name.endswith("weight") and "shortcut" not in name else 0.0
         expected = before[name] - 0.5 * (gradient[name] + decay * before[name])
@@ -356,16 +361,9 @@ def test_the_module_is_left_ready_for_use():
     assert not any(part.training for part in net.module_.modules())
 
 
-def test_an_interrupt_keeps_the_epochs_done_and_says_so(monkeypatch):
-    net, train_step, steps = _net(_module()), AutoencoderNet.train_step, []
-
-    def interrupted(self, batch, **fit_params):
-        steps.append(batch)
-        if len(steps) == 15:  # in the third epoch of six steps
-            raise KeyboardInterrupt
-        return train_step(self, batch, **fit_params)
-
-    monkeypatch.setattr(AutoencoderNet, "train_step", interrupted)
+def test_an_interrupt_keeps_the_epochs_done_and_says_so(fail_at):
+    net = _net(_module())
+    fail_at(15)  # in the third epoch of six steps
     with pytest.warns(UserWarning, match="interrupted by user after 2 epochs, which are kept"):
         net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=5)
     assert len(net.history) == 2

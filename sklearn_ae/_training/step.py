@@ -1,0 +1,367 @@
+"""The gradient step of a dense autoencoder, written out.
+
+A step of a small network is bound by the bookkeeping of autograd and of the optimizer, not by
+arithmetic. Here the derivatives are written out layer by layer, with autograd's own kernels, and
+parameters, gradients and moments lie in one buffer each, so that one call updates them all.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch._utils import _unflatten_dense_tensors
+from torch.optim import Adam, AdamW, Optimizer
+
+from sklearn_ae._training.batches import Batch
+from sklearn_ae._training.losses import ReconstructionLoss
+from sklearn_ae.nn import Autoencoder, LinearShortcut, Rescale, TransposedLinear
+
+_aten = torch.ops.aten
+
+# A derivative takes the layer, the gradient of its output, its input and its output. It
+# overwrites the gradient with that of the input.
+_ACTIVATIONS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
+    nn.Identity: lambda layer, gradient, x, y: gradient,
+    nn.ReLU: lambda layer, gradient, x, y: _aten.threshold_backward.grad_input(
+        gradient, y, 0, grad_input=gradient
+    ),
+    nn.LeakyReLU: lambda layer, gradient, x, y: _aten.leaky_relu_backward.grad_input(
+        gradient, x, layer.negative_slope, False, grad_input=gradient
+    ),
+    nn.ELU: lambda layer, gradient, x, y: _aten.elu_backward.grad_input(
+        gradient, layer.alpha, 1, 1, False, x, grad_input=gradient
+    ),
+    nn.GELU: lambda layer, gradient, x, y: _aten.gelu_backward.grad_input(
+        gradient, x, approximate=layer.approximate, grad_input=gradient
+    ),
+    nn.SiLU: lambda layer, gradient, x, y: _aten.silu_backward.grad_input(
+        gradient, x, grad_input=gradient
+    ),
+    nn.Tanh: lambda layer, gradient, x, y: _aten.tanh_backward.grad_input(
+        gradient, y, grad_input=gradient
+    ),
+    nn.Sigmoid: lambda layer, gradient, x, y: _aten.sigmoid_backward.grad_input(
+        gradient, y, grad_input=gradient
+    ),
+    nn.Softplus: lambda layer, gradient, x, y: _aten.softplus_backward.grad_input(
+        gradient, x, layer.beta, layer.threshold, grad_input=gradient
+    ),
+}
+
+_LAYERS = {
+    Autoencoder,
+    LinearShortcut,
+    Rescale,
+    TransposedLinear,
+    nn.Linear,
+    nn.Sequential,
+    *_ACTIVATIONS,
+}
+
+
+class _Part(Protocol):
+    """A module with its derivative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the output, and keep what the derivative needs."""
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Set the gradients of the parameters, and give that of the input.
+
+        It may overwrite the gradient of the output, which it is given. The first layer of a
+        network has no use for that of its input, a third of its work, and leaves it out.
+        """
+
+
+class _Linear:
+    def __init__(self, layer: nn.Linear | TransposedLinear, flat: "_Flat", is_first: bool) -> None:
+        weight, weight_gradient = flat.use(layer.weight)
+        self.bias, self.bias_gradient = flat.use(layer.bias)
+        transposed = isinstance(layer, TransposedLinear)
+        # From input to output, whose transpose takes gradients back.
+        self.weight = weight if transposed else weight.t()
+        self.weight_back = self.weight.t()
+        self.weight_gradient = weight_gradient if transposed else weight_gradient.t()
+        self.flat = flat
+        self.is_first = is_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return torch.addmm(self.bias, x, self.weight)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        if self.flat.is_shared:
+            self.weight_gradient.addmm_(self.x.t(), gradient)
+            self.bias_gradient.add_(gradient.sum(0))
+        else:
+            torch.mm(self.x.t(), gradient, out=self.weight_gradient)
+            torch.sum(gradient, 0, out=self.bias_gradient)
+        return gradient if self.is_first else torch.mm(gradient, self.weight_back)
+
+
+class _Activation:
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+        self.derivative = _ACTIVATIONS[type(layer)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        self.output = self.layer.forward(x)
+        return self.output
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return self.derivative(self.layer, gradient, self.x, self.output)
+
+
+class _Chain:
+    def __init__(self, parts: list[_Part]) -> None:
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts:
+            x = part.forward(x)
+        return x
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        for part in reversed(self.parts):
+            gradient = part.backward(gradient)
+        return gradient
+
+
+class _Shortcut:
+    def __init__(
+        self,
+        layers: _Part,
+        shortcut: _Part,
+        gate: tuple[Tensor, Tensor] | None,
+        is_first: bool,
+    ) -> None:
+        self.layers = layers
+        self.shortcut = shortcut
+        self.gate = gate
+        self.is_first = is_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.output = self.layers.forward(x)
+        output = self.output if self.gate is None else self.gate[0] * self.output
+        return self.shortcut.forward(x).add_(output)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        of_layers = gradient
+        if self.gate is not None:
+            gate, gate_gradient = self.gate
+            torch.sum(gradient * self.output, (0, 1), out=gate_gradient)
+            of_layers = gate * gradient
+        # First the shortcut, since the layers may overwrite what they are given.
+        straight = self.shortcut.backward(gradient)
+        bent = self.layers.backward(of_layers)
+        return gradient if self.is_first else straight.add_(bent)
+
+
+def _with_derivative(module: nn.Module, flat: "_Flat", is_first: bool = False) -> _Part:
+    if isinstance(module, nn.Sequential):
+        return _Chain(
+            [_with_derivative(part, flat, is_first and not i) for i, part in enumerate(module)]
+        )
+    if isinstance(module, LinearShortcut):
+        layers = _with_derivative(module.layers, flat, is_first)
+        shortcut = _Linear(module.shortcut, flat, is_first)
+        gate = None if module.gate is None else flat.use(module.gate)
+        return _Shortcut(layers, shortcut, gate, is_first)
+    if isinstance(module, nn.Linear | TransposedLinear):
+        return _Linear(module, flat, is_first)
+    return _Activation(module)
+
+
+class _FlatGroup:
+    """A group of the optimizer's parameters: values, gradients and moments in a buffer each."""
+
+    def __init__(self, optimizer: Optimizer, group: dict[str, Any]) -> None:
+        self.group = group
+        self.parameters: list[Tensor] = group["params"]
+        self.states = [optimizer.state[parameter] for parameter in self.parameters]
+        n_values = sum(parameter.numel() for parameter in self.parameters)
+        self.buffers = self.parameters[0].new_zeros((4, n_values)).unbind()
+        self.values, self.gradients, self.means, self.squares = (
+            _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
+            for buffer in self.buffers
+        )
+        self.n_steps = torch.zeros(())
+        self.function = (
+            torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+        )
+
+    def load(self) -> None:
+        """Take values and moments from the parameters and the optimizer's state."""
+        torch._foreach_copy_(self.values, self.parameters)
+        if self.states[0]:
+            self.n_steps.copy_(self.states[0]["step"])
+            torch._foreach_copy_(self.means, [state["exp_avg"] for state in self.states])
+            torch._foreach_copy_(self.squares, [state["exp_avg_sq"] for state in self.states])
+
+    def store(self) -> None:
+        """Give values and moments to the parameters and to the optimizer's state."""
+        torch._foreach_copy_(self.parameters, self.values)
+        for state, mean, square in zip(self.states, self.means, self.squares, strict=True):
+            if not state:
+                state["step"] = torch.zeros_like(self.n_steps)
+                state["exp_avg"] = torch.zeros_like(mean)
+                state["exp_avg_sq"] = torch.zeros_like(square)
+            state["step"].copy_(self.n_steps)
+        torch._foreach_copy_([state["exp_avg"] for state in self.states], self.means)
+        torch._foreach_copy_([state["exp_avg_sq"] for state in self.states], self.squares)
+
+    def update(self) -> None:
+        """Take the optimizer's step; through its `step` it would take five times as long."""
+        self.n_steps += 1
+        values, gradients, means, squares = self.buffers
+        beta1, beta2 = self.group["betas"]
+        self.function(
+            [values],
+            [gradients],
+            [means],
+            [squares],
+            [],
+            [self.n_steps],
+            lr=self.group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=self.group["weight_decay"],
+            eps=self.group["eps"],
+            amsgrad=False,
+            maximize=self.group["maximize"],
+        )
+
+
+class _Flat:
+    """All parameters that are trained, in buffers."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.groups = [_FlatGroup(optimizer, group) for group in optimizer.param_groups]
+        self.views = {
+            parameter: (value, gradient)
+            for group in self.groups
+            for parameter, value, gradient in zip(
+                group.parameters, group.values, group.gradients, strict=True
+            )
+        }
+        self.is_shared = False
+        self._used: set[Tensor] = set()
+
+    def use(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        """Give value and gradient, and note whether two layers add to one."""
+        self.is_shared |= parameter in self._used
+        self._used.add(parameter)
+        return self.views[parameter]
+
+
+class ExactStep:
+    """A gradient step on all parameters of a dense autoencoder, without autograd.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        What is trained.
+    criterion : ReconstructionLoss
+        Knows the derivative of its entries.
+    optimizer : Adam or AdamW
+        Its groups hold the parameters of the module.
+    sparsity_penalty : float
+        What the absolute values of a row's code are multiplied by.
+    """
+
+    def __init__(
+        self,
+        module: Autoencoder,
+        criterion: ReconstructionLoss,
+        optimizer: Optimizer,
+        sparsity_penalty: float,
+    ) -> None:
+        self.flat = _Flat(optimizer)
+        self.encoder = _with_derivative(module.encoder, self.flat, is_first=True)
+        self.decoder = _with_derivative(module.decoder, self.flat)
+        self.criterion = criterion
+        self.sparsity_penalty = sparsity_penalty
+
+    def __call__(self, x: Tensor, batch: Batch) -> Tensor:
+        """Take a step, and give the loss before it."""
+        loss = self.gradient(x, batch)
+        for group in self.flat.groups:
+            group.update()
+        return loss
+
+    def gradient(self, x: Tensor, batch: Batch) -> Tensor:
+        """Set the gradients, and give the loss."""
+        _, target, weight, observed = batch
+        if self.flat.is_shared:
+            for group in self.flat.groups:
+                group.buffers[1].zero_()
+        code = self.encoder.forward(x)
+        output = self.decoder.forward(code)
+        penalties = self.sparsity_penalty * code.abs().sum(dim=1) if self.sparsity_penalty else None
+        loss, gradient, shares = self.criterion.with_gradient(
+            output, target, observed, weight, penalties
+        )
+        gradient = self.decoder.backward(gradient)
+        if self.sparsity_penalty:
+            gradient += self.sparsity_penalty * shares * code.sign()
+        self.encoder.backward(gradient)
+        return loss
+
+
+@contextmanager
+def exact_step(
+    module: Autoencoder,
+    criterion: ReconstructionLoss,
+    optimizer: Optimizer,
+    sparsity_penalty: float,
+) -> Iterator[ExactStep]:
+    """Give an `ExactStep`, whose numbers are in the module and the optimizer afterwards."""
+    with torch.no_grad():
+        step = ExactStep(module, criterion, optimizer, sparsity_penalty)
+        for group in step.flat.groups:
+            group.load()
+        try:
+            with torch.inference_mode():
+                yield step
+        finally:
+            for group in step.flat.groups:
+                group.store()
+
+
+def allows_exact_step(
+    module: nn.Module, criterion: nn.Module, optimizer: Optimizer, device: str
+) -> bool:
+    """Whether all derivatives are written out, and the update is one that a buffer can take."""
+    parameters = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    return (
+        device == "cpu"
+        and type(module) is Autoencoder
+        and all(_is_dense(part) for part in module.modules())
+        and type(criterion) is ReconstructionLoss
+        and criterion.gradient is not None
+        and type(optimizer) in (Adam, AdamW)
+        and not (optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
+        and all(_fits_a_buffer(optimizer, group) for group in optimizer.param_groups)
+        and parameters == set(module.parameters())
+    )
+
+
+def _is_dense(layer: nn.Module) -> bool:
+    hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_hooks)
+    has_bias = getattr(layer, "bias", layer) is not None
+    return type(layer) in _LAYERS and has_bias and not any(hooks)
+
+
+def _fits_a_buffer(optimizer: Optimizer, group: dict[str, Any]) -> bool:
+    unlike_the_buffer = ("amsgrad", "capturable", "differentiable")
+    states = [optimizer.state.get(parameter, {}) for parameter in group["params"]]
+    return (
+        bool(group["fused"])
+        and not any(group[option] for option in unlike_the_buffer)
+        and len({float(state.get("step", 0)) for state in states}) == 1
+        and len({parameter.dtype for parameter in group["params"]}) == 1
+        and all(p.requires_grad and not p._backward_hooks for p in group["params"])
+    )

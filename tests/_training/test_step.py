@@ -1,0 +1,389 @@
+"""The step that is written out: against autograd, when it is taken, and what it leaves."""
+
+import pickle
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_digits
+from skorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+)
+from torch import Generator, nn
+
+from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._training.batches import Batch
+from sklearn_ae._training.losses import LOSSES
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.step import exact_step
+from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS
+from sklearn_ae.noise import NOISES
+
+# Epochs are few by intent.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X = load_digits().data[:203] / 16  # the last of seven batches is shorter
+_rng = np.random.default_rng(0)
+WEIGHT = _rng.integers(0, 4, len(X)).astype(float)
+OBSERVED = _rng.random(X.shape) < 0.7
+
+# The losses that are not defined for any output, with one that they are.
+OUTPUTS = {"binary_cross_entropy": "sigmoid", "poisson": "softplus"}
+
+
+def one_layer_twice(n_in, n_out):
+    layer = nn.Linear(n_in, n_in)
+    return nn.Sequential(layer, nn.Tanh(), layer, nn.ReLU(), nn.Linear(n_in, n_out))
+
+
+LAYERS = {
+    "plain": {"linear_shortcut": False, "scaling": None},
+    "deep": {"linear_shortcut": False, "hidden_layer_sizes": (20, 12, 8)},
+    "linear": {"linear_shortcut": False, "hidden_layer_sizes": ()},
+    "shortcut": {},
+    "tied": {"linear_shortcut": False, "tied_weights": True},
+    "tied with shortcut": {"tied_weights": True},
+    "own encoder": {"encoder": nn.Linear},
+    "own decoder with one layer twice": {"decoder": one_layer_twice},
+    "own decoder ends in an activation": {
+        "decoder": lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), nn.Tanh())
+    },
+}
+
+every_network = pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+every_loss = pytest.mark.parametrize("loss", LOSSES)
+
+
+def estimator(**parameters):
+    parameters = {
+        "hidden_layer_sizes": (12,),
+        "batch_size": 32,
+        "max_epochs": 20,
+        "lr": 3e-3,
+        "tol": 1.0,
+        "n_iter_no_change": 19,
+        "early_stopping": False,
+        "random_state": 0,
+        **parameters,
+    }
+    return AutoencoderTransformer(4, **parameters)
+
+
+def by_autograd(estimator, method="fit", **options):
+    """Train without the written out step, whatever allows it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AutoencoderNet, "_allows_exact_step", lambda net: False)
+        getattr(estimator, method)(X, **options)
+    assert estimator.net_._steps_by == "autograd"
+    return estimator
+
+
+def exactly(estimator, method="fit", **options):
+    """Train with it, and see that it was taken."""
+    getattr(estimator, method)(X, **options)
+    assert estimator.net_._steps_by == "exact"
+    return estimator
+
+
+def assert_equal_curves(actual, expected, rtol):
+    assert len(actual.loss_curve_) == len(expected.loss_curve_) == 20
+    assert np.ptp(expected.loss_curve_) > 1e-3 * expected.loss_curve_[0]
+    assert_allclose(actual.loss_curve_, expected.loss_curve_, rtol=rtol)
+
+
+# In float64: rounding in float32 can turn the sign of an absolute error that is nearly zero.
+
+
+@every_network
+@every_loss
+def test_the_loss_curve_is_that_of_autograd(loss, layers):
+    network = estimator(
+        loss=loss,
+        output_activation=OUTPUTS.get(loss, "identity"),
+        optimizer="adam",
+        lr_schedule="constant",
+        precision="float64",
+        **layers,
+    )
+    assert_equal_curves(exactly(deepcopy(network)), by_autograd(network), rtol=1e-9)
+
+
+@every_network
+@every_loss
+def test_so_it_is_with_noise_penalty_weights_trim_and_schedule(loss, layers):
+    network = estimator(
+        loss=loss,
+        output_activation=OUTPUTS.get(loss, "identity"),
+        noise="gaussian",
+        noise_level=0.1,
+        sparsity_penalty=0.01,
+        trim=0.1,
+        precision="float64",
+        **layers,
+    )
+    data = {"sample_weight": WEIGHT, "observed": OBSERVED}
+    exact = exactly(deepcopy(network), **data)
+    assert_equal_curves(exact, by_autograd(network, **data), rtol=1e-9)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("scaling", ["global", "standard", "range", None])
+def test_so_it_is_with_every_noise_and_scaling(noise, scaling):
+    network = estimator(noise=noise, noise_level=0.2, scaling=scaling, precision="float64")
+    assert_equal_curves(exactly(deepcopy(network)), by_autograd(network), rtol=1e-9)
+
+
+@every_network
+def test_so_it_is_in_float32(layers):
+    assert_equal_curves(exactly(estimator(**layers)), by_autograd(estimator(**layers)), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*codes are constant")
+@pytest.mark.parametrize("output_activation", OUTPUT_ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@every_network
+def test_gradients_are_those_of_autograd(activation, output_activation, layers):
+    network = estimator(
+        activation=activation,
+        output_activation=output_activation,
+        sparsity_penalty=0.01,
+        max_epochs=1,
+        **{"scaling": "range", **layers},
+    )
+    # After an epoch no layer is at zero.
+    net = exactly(network).net_
+    x = torch.from_numpy(X[:32].astype(np.float32))
+    batch = Batch(
+        x,
+        net.module_.rescale(x),
+        torch.from_numpy(WEIGHT[:32].astype(np.float32)),
+        torch.from_numpy(OBSERVED[:32]),
+    )
+    net.module_.zero_grad()
+    rows, _ = net.row_loss(batch, Generator())
+    loss = net.criterion_.reduce(rows, batch.weight)
+    loss.backward()
+
+    with exact_step(net.module_, net.criterion_, net.optimizer_, 0.01) as step:
+        exact_loss = step.gradient(batch.target, batch)
+        gradients = {p: gradient.clone() for p, (_, gradient) in step.flat.views.items()}
+
+    torch.testing.assert_close(exact_loss, loss.detach())
+    assert gradients.keys() == set(net.module_.parameters())
+    for parameter, gradient in gradients.items():
+        scale = parameter.grad.abs().max().item()
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5 * scale)
+
+
+# When it is taken
+
+
+class Listener(Callback):
+    """Listens to batches."""
+
+    def on_batch_end(self, net, **kwargs):
+        """See one."""
+
+
+class Freezer(Callback):
+    """Stops the training of a parameter after the second epoch, and keeps what it is."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Begin."""
+        self.values, self.ways = [], []
+
+    def on_epoch_end(self, net, **kwargs):
+        """Freeze, and look."""
+        parameter = next(net.module_.parameters())
+        if len(net.history) == 2:
+            parameter.requires_grad_(False)
+        self.values.append(parameter.detach().clone())
+        self.ways.append(net._steps_by)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"contractive_penalty": 0.1},
+        {"loss": lambda output, target: (output - target).abs()},
+        {"optimizer": "sgd"},
+        {"optimizer": torch.optim.RMSprop},
+        {"optimizer": torch.optim.Adam},  # not fused, as torch's default on CPU
+        {"optimizer_params": {"amsgrad": True}},
+        {"encoder": lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), nn.Dropout())},
+        {"encoder": lambda n_in, n_out: nn.Linear(n_in, n_out, bias=False)},
+        {
+            "decoder": lambda n_in, n_out: nn.utils.parametrizations.weight_norm(
+                nn.Linear(n_in, n_out)
+            )
+        },
+    ],
+    ids=[
+        "contractive",
+        "own loss",
+        "sgd",
+        "own optimizer",
+        "not fused",
+        "amsgrad",
+        "dropout",
+        "no bias",
+        "weight norm",
+    ],
+)
+def test_what_is_not_written_out_goes_by_autograd(parameters):
+    assert estimator(max_epochs=2, **parameters).fit(X).net_._steps_by == "autograd"
+
+
+@pytest.mark.parametrize("where", ["module", "optimizer"])
+def test_hooks_of_the_user_are_called(where):
+    calls = []
+
+    class Hooked(Callback):
+        def on_train_begin(self, net, **kwargs):
+            if where == "module":
+                net.module_.encoder.register_forward_hook(lambda *arguments: calls.append(1))
+            else:
+                net.optimizer_.register_step_post_hook(lambda *arguments: calls.append(1))
+
+    fitted = estimator(max_epochs=2, callbacks=[Hooked()]).fit(X)
+    assert fitted.net_._steps_by == "autograd"
+    assert len(calls) >= 2 * 7
+
+
+def test_a_net_with_an_objective_of_its_own_goes_by_autograd():
+    class OwnNet(AutoencoderNet):
+        def row_loss(self, batch, generator):
+            return super().row_loss(batch, generator)
+
+    class Own(AutoencoderTransformer):
+        _net_class = OwnNet
+
+    fitted = Own(4, hidden_layer_sizes=(12,), max_epochs=2, random_state=0).fit(X)
+    assert fitted.net_._steps_by == "autograd"
+
+
+def test_who_listens_to_batches_gets_skorchs_loop():
+    fitted = estimator(max_epochs=2, callbacks=[Listener()]).fit(X)
+    assert fitted.net_._steps_by == "skorch"
+    assert_allclose(fitted.loss_curve_, exactly(estimator(max_epochs=2)).loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "one_cycle"])
+def test_schedules_keep_it(lr_schedule):
+    exactly(estimator(lr_schedule=lr_schedule))
+
+
+def minus_error(net, X, y):
+    return -np.square(net.predict(X) - y).mean()
+
+
+@pytest.mark.parametrize(
+    ("callback", "way"),
+    [
+        (EpochScoring(minus_error, name="score"), "exact"),
+        (EpochScoring(minus_error, name="score", on_train=True), "skorch"),
+        (EpochScoring(minus_error, name="score", on_train=True, use_caching=False), "exact"),
+        (LRScheduler("StepLR", step_size=1), "exact"),
+        (LRScheduler("StepLR", step_size=1, step_every="batch"), "skorch"),
+        (EarlyStopping(monitor="train_loss"), "exact"),
+        (GradientNormClipping(1.0), "skorch"),
+        (Listener(), "skorch"),
+    ],
+)
+def test_callbacks_that_hear_of_no_batch_of_training_keep_it(callback, way):
+    fitted = estimator(max_epochs=2, lr_schedule="constant", callbacks=[callback])
+    fitted.fit(X, X_val=X[:50])
+    assert fitted.net_._steps_by == way
+
+
+def test_scores_of_cached_validation_batches_are_those_of_the_rows():
+    scores = []
+    for use_caching in (True, False):
+        scoring = EpochScoring(minus_error, name="score", use_caching=use_caching)
+        fitted = estimator(max_epochs=3, callbacks=[scoring]).fit(X, X_val=X[:50])
+        scores.append(fitted.net_.history[:, "score"])
+    assert_allclose(*scores, rtol=1e-6)
+
+
+def test_a_parameter_that_is_frozen_on_the_way_stays_as_it_was():
+    network = estimator(max_epochs=4, callbacks=[Freezer()]).fit(X)
+    ((_, freezer),) = network.net_.callbacks_[-1:]
+    first, *others = freezer.values[1:]
+    assert freezer.ways == ["exact", "exact", "autograd", "autograd"]
+    assert not torch.equal(freezer.values[0], first)
+    assert all(torch.equal(first, other) for other in others)
+
+
+# What it leaves
+
+
+def assert_equal_states(actual, expected):
+    (own, own_groups), (other, other_groups) = (
+        (net.optimizer_.state_dict()["state"], net.optimizer_.state_dict()["param_groups"])
+        for net in (actual.net_, expected.net_)
+    )
+    assert own_groups == other_groups
+    assert own.keys() == other.keys() == set(range(len(list(actual.net_.module_.parameters()))))
+    for i, state in own.items():
+        assert list(state) == list(other[i])
+        for name, value in state.items():
+            torch.testing.assert_close(value, other[i][name], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@every_network
+def test_the_state_of_the_optimizer_is_whole(optimizer, layers):
+    network = estimator(optimizer=optimizer, max_epochs=3, precision="float64", **layers)
+    assert_equal_states(exactly(deepcopy(network)), by_autograd(network))
+
+
+@pytest.mark.parametrize("first", [exactly, by_autograd])
+@pytest.mark.parametrize("then", [exactly, by_autograd])
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_either_way_goes_on_from_the_other(method, first, then):
+    network = estimator(max_epochs=3, warm_start=True, precision="float64")
+    expected = by_autograd(by_autograd(deepcopy(network)), method)
+
+    actual = then(first(network), method)
+
+    assert_allclose(actual.loss_curve_, expected.loss_curve_, rtol=1e-9)
+    assert_equal_states(actual, expected)
+    assert_allclose(actual.transform(X), expected.transform(X), rtol=1e-6, atol=1e-9)
+
+
+def test_an_epoch_that_fails_half_way_leaves_module_and_optimizer_at_one_step(fail_at):
+    net = exactly(estimator(max_epochs=1, precision="float64")).net_
+    fail_at(4, MemoryError)
+    rows = net.get_dataset(X)
+    before = deepcopy(net.module_.state_dict())
+    with pytest.raises(MemoryError):
+        net.train_epoch(rows)
+    steps = {state["step"].item() for state in net.optimizer_.state.values()}
+    assert steps == {7 + 3}
+    assert not torch.equal(before["encoder.shortcut.weight"], net.module_.encoder.shortcut.weight)
+
+
+def test_a_pickle_is_of_ordinary_size_and_goes_on():
+    exact, expected = exactly(estimator(max_epochs=3)), by_autograd(estimator(max_epochs=3))
+    pickled = pickle.dumps(exact)
+    assert len(pickled) <= 1.01 * len(pickle.dumps(expected))
+    assert len(pickle.dumps(exact.encoder_)) <= 1.01 * len(pickle.dumps(expected.encoder_))
+    loaded = exactly(pickle.loads(pickled), "partial_fit")
+    assert_allclose(loaded.loss_curve_, exactly(exact, "partial_fit").loss_curve_, rtol=0)
+
+
+def test_no_parameter_shares_memory_with_another():
+    net = exactly(estimator(max_epochs=2)).net_
+    tensors = [*net.module_.parameters()]
+    for state in net.optimizer_.state.values():
+        tensors += state.values()
+    storages = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    assert len(storages) == len(tensors)
+    assert all(t.untyped_storage().nbytes() == t.nbytes for t in tensors)
+    assert not any(tensor.is_inference() for tensor in tensors)
