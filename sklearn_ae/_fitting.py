@@ -29,7 +29,6 @@ from sklearn_ae._training.callbacks import (
 from sklearn_ae._training.devices import resolve_device
 from sklearn_ae._training.losses import LOSSES, ReconstructionLoss, resolve_loss
 from sklearn_ae._training.net import (
-    INFERENCE_BATCH_SIZE,
     OPTIMIZERS,
     AutoencoderNet,
     TrainingRows,
@@ -37,7 +36,7 @@ from sklearn_ae._training.net import (
 from sklearn_ae._training.random import may_draw, seeded, seeds
 from sklearn_ae._training.scaling import rescale_for
 from sklearn_ae._training.start import start_at_pca
-from sklearn_ae._training.statistics import Moments, moments
+from sklearn_ae._training.statistics import Moments, count_constant_codes, moments
 from sklearn_ae._validation import (
     OUTPUT_RANGES,
     Matrix,
@@ -56,10 +55,6 @@ _PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
-
-# A code that moves by less than this share of the one that moves most is constant, and all are
-# when the one that moves most does so by less than the other share of the features' deviation.
-_CONSTANT, _ALL_CONSTANT = 1e-6, 1e-2
 
 
 class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -364,7 +359,8 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return isinstance(self.loss, str) and self.noise is None and not penalised
 
     def _train(self, net: AutoencoderNet, data: TrainingRows, exact: bool, y: object) -> None:
-        keep_best = KeepBest()
+        goes_on = self.warm_start and hasattr(self, "net_")
+        keep_best = KeepBest(includes_start=self.linear_shortcut or goes_on)
         scheduled = self.lr_schedule != "constant"
         first: list[Callback] = [keep_best]
         last: list[Callback] = [
@@ -436,22 +432,12 @@ def _own_copy(callback: Any) -> Any:
 
 
 def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, exact: bool) -> None:
-    module = net.module_
-    extremes, deviations = [], []
-    with torch.inference_mode():
-        batches = rows.batches(INFERENCE_BATCH_SIZE, device=net.device, rescale=module.rescale)
-        for batch in batches:
-            code = module.encoder(batch.target)
-            extremes.append(torch.stack(torch.aminmax(code, dim=0)))
-            deviations.append(batch.target.std())
-    low, high = torch.stack(extremes).unbind(dim=1)
-    spread = high.amax(dim=0) - low.amin(dim=0)
-    all_constant = spread.max() <= _ALL_CONSTANT * max(deviations)
-    n_constant = int((all_constant | (spread <= _CONSTANT * spread.max())).sum())
-    constant = f"{n_constant} of the {len(spread)} codes are constant over the training rows"
+    n_constant = count_constant_codes(net.module_, rows, net.device)
+    encoding_dim = net.module_.encoding_dim
+    constant = f"{n_constant} of the {encoding_dim} codes are constant over the training rows"
     if exact:
         warnings.warn(
-            f"encoding_dim={len(spread)}: the principal components rebuild the training rows "
+            f"encoding_dim={encoding_dim}: the principal components rebuild the training rows "
             f"exactly, so no epoch was needed; {constant}. Lower encoding_dim to compress.",
             stacklevel=4,
         )

@@ -18,10 +18,17 @@ _STILL_IMPROVING = 0.03
 
 
 class KeepBest(Callback):
-    """Keep the weights of least loss, those before the first epoch among them.
+    """Keep the weights of least loss.
 
-    The loss is that on the validation rows where there are some. The weights kept have no
-    greater loss over all rows than the first ones, whatever the validation rows said.
+    The loss is that on the validation rows where there are some. Where the start is one of the
+    candidates, the weights kept have no greater loss over all rows than it, whatever the
+    validation rows said.
+
+    Parameters
+    ----------
+    includes_start : bool, default=True
+        Whether the weights before the first epoch are a candidate. Those of a random start
+        are not worth the two passes over the rows.
 
     Attributes
     ----------
@@ -29,17 +36,20 @@ class KeepBest(Callback):
         State of the module with the least loss so far.
     """
 
+    def __init__(self, *, includes_start: bool = True) -> None:
+        self.includes_start = includes_start
+
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Take the weights before the first epoch."""
-        self.rows_ = X.rows
-        self.first_weights_ = _copy_of_weights(net)
-        self.first_loss_ = net.evaluate(X.rows)
+        self.rows_ = X
         self.monitor_ = "train_loss" if X.validation is None else "valid_loss"
-        if X.validation is None:
-            net.start_loss_ = self.first_loss_
-        else:
-            net.start_loss_ = net.evaluate(X.validation)
-        self._keep_first(net)
+        self.weights_ = self.first_weights_ = _copy_of_weights(net)
+        net.best_epoch_, net.best_loss_ = 0, inf
+        if self.includes_start:
+            self.first_loss_ = net.evaluate(X.rows)
+            net.start_loss_ = net.best_loss_ = (
+                self.first_loss_ if X.validation is None else net.evaluate(X.validation)
+            )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Take the weights of the epoch where they are better."""
@@ -51,15 +61,17 @@ class KeepBest(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Give the net the weights kept."""
         net.module_.load_state_dict(self.weights_)
+        if not self.includes_start:
+            if not net.best_epoch_:  # interrupted in the first
+                rows, _, validation = self.rows_
+                net.best_loss_ = net.evaluate(rows if validation is None else validation)
+            return
         # The loss while training is a mean over weights that change, and the validation
         # rows are few: whether the start is beaten is seen on all rows.
-        if net.best_epoch_ and not net.evaluate(self.rows_) <= self.first_loss_:
-            self._keep_first(net)
+        if net.best_epoch_ and not net.evaluate(self.rows_.rows) <= self.first_loss_:
+            net.best_epoch_, net.best_loss_ = 0, net.start_loss_
+            self.weights_ = self.first_weights_
             net.module_.load_state_dict(self.weights_)
-
-    def _keep_first(self, net: NeuralNet) -> None:
-        net.best_epoch_, net.best_loss_ = 0, net.start_loss_
-        self.weights_ = self.first_weights_
 
 
 def _copy_of_weights(net: NeuralNet) -> dict[str, Tensor]:

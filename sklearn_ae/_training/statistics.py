@@ -1,4 +1,4 @@
-"""Moments and principal components of rows, batch by batch in float64."""
+"""What is said of rows and of their codes, batch by batch; of rows in float64."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import svd_flip
 
 from sklearn_ae._training.batches import Rows
+from sklearn_ae.nn import Autoencoder
 
 _BATCH_SIZE = 2048
 # Up to here the covariance is formed, as in scikit-learn's PCA; beyond, it would cost more
@@ -19,6 +20,10 @@ _BATCH_SIZE = 2048
 _MAX_COVARIANCE_FEATURES = 1000
 # Share of the variance that is left of data that lie in fewer dimensions, in float64.
 _ROUNDING = 1e-13
+
+# A code that moves by less than this share of the one that moves most is constant, and all are
+# when the one that moves most does so by less than the other share of the features' deviation.
+_CONSTANT, _ALL_CONSTANT = 1e-6, 1e-2
 
 
 class Moments(NamedTuple):
@@ -148,3 +153,21 @@ class _ScaledRows(LinearOperator):
 
     def _rmatvec(self, u: NDArray) -> NDArray:
         return self._rmatmat(u.reshape(-1, 1)).ravel()
+
+
+@torch.inference_mode()
+def count_constant_codes(module: Autoencoder, rows: Rows, device: str) -> int:
+    """Give how many codes do not move over rows."""
+    extremes, deviation, n_constant = [], 0.0, 0
+    for batch in rows.batches(_BATCH_SIZE, device=device, rescale=module.rescale):
+        extremes.append(torch.stack(torch.aminmax(module.encoder(batch.target), dim=0)))
+        deviation = max(deviation, batch.target.std().item())
+        low, high = torch.stack(extremes).unbind(dim=1)
+        spread = high.amax(dim=0) - low.amin(dim=0)
+        greatest = spread.max()
+        all_constant = greatest <= _ALL_CONSTANT * deviation
+        n_constant = int((all_constant | (spread <= _CONSTANT * greatest)).sum())
+        # What is far from constant over some rows is so over all of them.
+        if greatest > 10 * _ALL_CONSTANT * deviation and spread.min() > 1e3 * _CONSTANT * greatest:
+            break
+    return n_constant

@@ -91,6 +91,21 @@ def test_weights_that_are_no_number_are_not_kept():
     assert net.best_epoch_ == 0
 
 
+def test_a_start_that_does_not_count_is_not_kept_and_costs_no_pass():
+    net = Net(1.0, rows=0.0)
+    evaluate, passes = net.evaluate, []
+    net.evaluate = lambda rows: passes.append(rows) or evaluate(rows)
+    net.train(KeepBest(includes_start=False), [3.0, -2.0])
+    assert net.weight == -2
+    assert (net.best_epoch_, net.best_loss_) == (2, 4)
+    assert len(passes) == 2  # one an epoch, of this test's own
+
+
+def test_without_an_epoch_there_is_nothing_but_the_start():
+    net = Net(1.0, rows=0.0, validation=3.0).train(KeepBest(includes_start=False), [])
+    assert (net.weight, net.best_epoch_, net.best_loss_) == (1, 0, 4)
+
+
 # The end of a training
 
 
