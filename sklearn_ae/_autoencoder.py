@@ -101,8 +101,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
         without a centre.
     device : {"cpu", "cuda", "mps", "auto"}, default="cpu"
         Where the network is.
-    precision : {"float32", "float64"}, default="float32"
-        What it computes in.
+    precision : {"float32", "float64", "bfloat16"}, default="float32"
+        What it computes in. With "bfloat16" the layers train in that and the weights are kept,
+        and used, in float32: faster for wide layers and large batches where the processor has
+        instructions for it, slower for others.
     callbacks : list of skorch callbacks, default=None
         They listen to the training; copies of them are in ``net_.callbacks_``.
     verbose : int, default=0
@@ -141,7 +143,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     ConvergenceWarning
         If the epochs end before the training converged.
     UserWarning
-        If codes are constant over the training rows, or PCA rebuilds them exactly.
+        If codes are constant over the training rows, PCA rebuilds them exactly, or the
+        processor gains nothing from bfloat16.
 
     See Also
     --------

@@ -1,6 +1,7 @@
 """What all autoencoders share: using and scoring what was fitted."""
 
 from collections.abc import Callable
+from math import isfinite
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_ae._fitting import _Fitting
-from sklearn_ae._training.batches import Rows, on_device
+from sklearn_ae._training.batches import Rows, as_tensor, on_device
 from sklearn_ae._training.net import INFERENCE_BATCH_SIZE
 from sklearn_ae._training.statistics import moments
 from sklearn_ae._validation import Matrix, check_codes, check_sample_weight
@@ -35,8 +36,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         codes : ndarray of shape (n_samples, encoding_dim)
             Their dtype is float64 for float64 rows, else float32.
         """
-        check_is_fitted(self)
-        X = self._check_X(X)
+        X = self._check_fitted_and(X)
         module = self.net_.module_
         return self._run(module.encode, X, module.encoding_dim)
 
@@ -70,8 +70,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         rows : ndarray of shape (n_samples, n_features)
             In the units of the data; float64 for float64 rows, else float32.
         """
-        check_is_fitted(self)
-        X = self._check_X(X)
+        X = self._check_fitted_and(X)
         return self._run(self.net_.module_, X, self.n_features_in_)
 
     def reconstruction_error(self, X: ArrayLike, *, per_feature: bool = False) -> NDArray:
@@ -89,8 +88,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             The fitted loss in the units of the data: for the squared error their square.
         """
-        check_is_fitted(self)
-        X = self._check_X(X)
+        X = self._check_fitted_and(X)
         if per_feature:
             return self._run(self._entry_loss, X, self.n_features_in_)
         return self._run(lambda x: self._entry_loss(x).mean(dim=1, keepdim=True), X, 1).ravel()
@@ -152,16 +150,37 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         n_samples = len(rows) if sample_weight is None else sample_weight.sum()
         return float(1 - left[varies].sum() / (variance[varies].sum() * n_samples))
 
+    def _check_fitted_and(self, X: ArrayLike) -> Matrix:
+        """Check that there is a network, and rows that it takes.
+
+        Plain arrays of floats of the right width pass at once: for one row, all that is looked
+        at otherwise takes longer than the network. What does not pass here meets the same
+        checks, and errors, as ever.
+        """
+        if (
+            type(X) is np.ndarray
+            and X.dtype in (np.float32, np.float64)
+            and X.flags.carray
+            and X.ndim == 2
+            and X.size > 0
+            and X.shape[1] == vars(self).get("n_features_in_")
+            and not hasattr(self, "feature_names_in_")
+            and hasattr(self, "net_")
+            and isfinite(np.vdot(X, X))  # a huge finite number fails too, and is looked at again
+        ):
+            return X
+        check_is_fitted(self)
+        return self._check_X(X)
+
     def _run(self, function: Callable[[Tensor], Tensor], X: Matrix, width: int) -> NDArray:
         """Run a part of the network over rows, in chunks, into one array."""
         dtype = np.float64 if X.dtype == np.float64 else np.float32
         output = np.empty((X.shape[0], width), dtype=dtype)
-        first = 0
         with torch.inference_mode():
-            for batch in Rows(X).batches(INFERENCE_BATCH_SIZE, device=self.net_.device):
-                stop = first + len(batch.x)
-                output[first:stop] = function(batch.x).cpu().numpy()
-                first = stop
+            for first in range(0, X.shape[0], INFERENCE_BATCH_SIZE):
+                chunk = slice(first, first + INFERENCE_BATCH_SIZE)
+                x = on_device(as_tensor(X[chunk]), self.net_.device)
+                output[chunk] = function(x).cpu().numpy()
         return output
 
     def _entry_loss(self, x: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from sklearn_ae._training.callbacks import (
     Progress,
     StopWhenAsked,
 )
-from sklearn_ae._training.devices import resolve_device
+from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.losses import LOSSES, ReconstructionLoss, resolve_loss
 from sklearn_ae._training.net import (
     OPTIMIZERS,
@@ -51,7 +51,12 @@ from sklearn_ae._validation import (
 from sklearn_ae.nn import Autoencoder
 from sklearn_ae.noise import NOISES
 
-_PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+# What the weights are kept in.
+_PRECISIONS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.float32,
+}
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
@@ -219,7 +224,7 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return Rows(
             X,
             index=np.flatnonzero(sample_weight),
-            sample_weight=sample_weight.astype(self.precision),
+            sample_weight=torch.from_numpy(sample_weight).to(_PRECISIONS[self.precision]).numpy(),
             observed=observed,
         )
 
@@ -297,6 +302,12 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "a schedule moves. Use lr instead."
             )
         device = resolve_device(self.device)
+        if self.precision == "bfloat16" and not gains_from_bfloat16(device):
+            warnings.warn(
+                "precision='bfloat16': this processor has no instructions for it, so that the "
+                "training is slower, not faster. Use precision='float32'.",
+                stacklevel=5,
+            )
         if device == "mps":  # it has no float64
             module.rescale.float()
         loss = resolve_loss(self.loss)
@@ -319,6 +330,7 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             sparsity_penalty=self.sparsity_penalty,
             contractive_penalty=self.contractive_penalty,
             degree=loss.degree,
+            bfloat16=self.precision == "bfloat16",
             draws_globally=may_draw(module),
             seed=seed,
             dataset=Rows,

@@ -164,6 +164,8 @@ def as_tensor(rows: Matrix) -> Tensor:
     """
     dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
     dtype = dense.dtype
+    if dtype in (np.float32, np.float64) and dense.flags.carray:
+        return torch.from_numpy(dense)
     if dtype.kind in "iub":
         dtype = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
     elif dtype.itemsize not in (4, 8):

@@ -33,3 +33,14 @@ def resolve_device(device: str) -> str:
             "the best that there is."
         )
     return device
+
+
+def gains_from_bfloat16(device: str) -> bool:
+    """Whether the processor has instructions for products of bfloat16 matrices."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "mps":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    # On x86 the first two, on ARM the third.
+    return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))

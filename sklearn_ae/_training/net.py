@@ -63,6 +63,8 @@ class AutoencoderNet(NeuralNet):
         As in the estimators.
     degree : int or None, default=None
         That of the loss; with None it sees output and target in the units of the data.
+    bfloat16 : bool, default=False
+        Whether the layers train in bfloat16.
     draws_globally : bool, default=False
         Whether the module may draw from torch's global generators, as dropout does.
     seed : int, default=0
@@ -95,6 +97,7 @@ class AutoencoderNet(NeuralNet):
         sparsity_penalty: float = 0.0,
         contractive_penalty: float = 0.0,
         degree: int | None = None,
+        bfloat16: bool = False,
         draws_globally: bool = False,
         lr_schedule: str = "constant",
         seed: int = 0,
@@ -105,6 +108,7 @@ class AutoencoderNet(NeuralNet):
         self.sparsity_penalty = sparsity_penalty
         self.contractive_penalty = contractive_penalty
         self.degree = degree
+        self.bfloat16 = bfloat16
         self.draws_globally = draws_globally
         self.lr_schedule = lr_schedule
         self.seed = seed
@@ -257,7 +261,11 @@ class AutoencoderNet(NeuralNet):
             self._steps_by = "exact"
             self.optimizer_._opt_called = True  # else schedulers warn that step was not called
             with exact_step(
-                self.module_, self.criterion_, self.optimizer_, self.sparsity_penalty
+                self.module_,
+                self.criterion_,
+                self.optimizer_,
+                sparsity_penalty=self.sparsity_penalty,
+                bfloat16=self.bfloat16,
             ) as step:
                 yield lambda batch: step(self._input(batch, self.generator_), batch)
             return
@@ -316,8 +324,14 @@ class AutoencoderNet(NeuralNet):
         x = self._input(batch, generator)
         if self.contractive_penalty:
             x = x.detach().requires_grad_()
-        code = module.encoder(x)
-        output = module.decoder(code)
+        with torch.autocast(
+            torch.device(self.device).type,
+            torch.bfloat16,
+            enabled=self.bfloat16 and module.training,
+        ):
+            code = module.encoder(x)
+            output = module.decoder(code)
+        code, output = code.to(x.dtype), output.to(x.dtype)
         compared = output, batch.target
         if self.degree is None:
             compared = module.rescale.inverse(output), module.rescale.inverse(batch.target)

@@ -178,24 +178,35 @@ def _with_derivative(module: nn.Module, flat: "_Flat", is_first: bool = False) -
 class _FlatGroup:
     """A group of the optimizer's parameters: values, gradients and moments in a buffer each."""
 
-    def __init__(self, optimizer: Optimizer, group: dict[str, Any]) -> None:
+    def __init__(self, optimizer: Optimizer, group: dict[str, Any], *, bfloat16: bool) -> None:
         self.group = group
         self.parameters: list[Tensor] = group["params"]
         self.states = [optimizer.state[parameter] for parameter in self.parameters]
         n_values = sum(parameter.numel() for parameter in self.parameters)
         self.buffers = self.parameters[0].new_zeros((4, n_values)).unbind()
-        self.values, self.gradients, self.means, self.squares = (
-            _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
-            for buffer in self.buffers
-        )
+        values, gradients, means, squares = self.buffers
+        self.values, self.means, self.squares = map(self._views, (values, means, squares))
         self.n_steps = torch.zeros(())
         self.function = (
             torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
         )
+        # What the layers compute with: the buffers, or copies of them.
+        self.has_copies = bfloat16
+        self.used_values = values.bfloat16() if bfloat16 else values
+        self.used_gradients = gradients.bfloat16() if bfloat16 else gradients
+
+    def _views(self, buffer: Tensor) -> tuple[Tensor, ...]:
+        return _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
+
+    def views(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Give each parameter, and the value and gradient that a layer computes with."""
+        used = zip(self._views(self.used_values), self._views(self.used_gradients), strict=True)
+        return zip(self.parameters, used, strict=True)
 
     def load(self) -> None:
         """Take values and moments from the parameters and the optimizer's state."""
         torch._foreach_copy_(self.values, self.parameters)
+        self.used_values.copy_(self.buffers[0])
         if self.states[0]:
             self.n_steps.copy_(self.states[0]["step"])
             torch._foreach_copy_(self.means, [state["exp_avg"] for state in self.states])
@@ -215,8 +226,10 @@ class _FlatGroup:
 
     def update(self) -> None:
         """Take the optimizer's step; through its `step` it would take five times as long."""
-        self.n_steps += 1
         values, gradients, means, squares = self.buffers
+        if self.has_copies:
+            gradients.copy_(self.used_gradients)
+        self.n_steps += 1
         beta1, beta2 = self.group["betas"]
         self.function(
             [values],
@@ -233,19 +246,19 @@ class _FlatGroup:
             amsgrad=False,
             maximize=self.group["maximize"],
         )
+        if self.has_copies:
+            self.used_values.copy_(values)
 
 
 class _Flat:
     """All parameters that are trained, in buffers."""
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.groups = [_FlatGroup(optimizer, group) for group in optimizer.param_groups]
+    def __init__(self, optimizer: Optimizer, *, bfloat16: bool) -> None:
+        self.groups = [
+            _FlatGroup(optimizer, group, bfloat16=bfloat16) for group in optimizer.param_groups
+        ]
         self.views = {
-            parameter: (value, gradient)
-            for group in self.groups
-            for parameter, value, gradient in zip(
-                group.parameters, group.values, group.gradients, strict=True
-            )
+            parameter: views for group in self.groups for parameter, views in group.views()
         }
         self.is_shared = False
         self._used: set[Tensor] = set()
@@ -270,6 +283,8 @@ class ExactStep:
         Its groups hold the parameters of the module.
     sparsity_penalty : float
         What the absolute values of a row's code are multiplied by.
+    bfloat16 : bool
+        Whether the layers compute in that. Loss, update and moments do not.
     """
 
     def __init__(
@@ -277,13 +292,16 @@ class ExactStep:
         module: Autoencoder,
         criterion: ReconstructionLoss,
         optimizer: Optimizer,
+        *,
         sparsity_penalty: float,
+        bfloat16: bool,
     ) -> None:
-        self.flat = _Flat(optimizer)
+        self.flat = _Flat(optimizer, bfloat16=bfloat16)
         self.encoder = _with_derivative(module.encoder, self.flat, is_first=True)
         self.decoder = _with_derivative(module.decoder, self.flat)
         self.criterion = criterion
         self.sparsity_penalty = sparsity_penalty
+        self.dtype = torch.bfloat16 if bfloat16 else module.rescale.dtype
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Take a step, and give the loss before it."""
@@ -297,14 +315,16 @@ class ExactStep:
         _, target, weight, observed = batch
         if self.flat.is_shared:
             for group in self.flat.groups:
-                group.buffers[1].zero_()
-        code = self.encoder.forward(x)
-        output = self.decoder.forward(code)
-        penalties = self.sparsity_penalty * code.abs().sum(dim=1) if self.sparsity_penalty else None
+                group.used_gradients.zero_()
+        code = self.encoder.forward(x.to(self.dtype))
+        output = self.decoder.forward(code).to(target.dtype)
+        penalties = None
+        if self.sparsity_penalty:
+            penalties = self.sparsity_penalty * code.to(target.dtype).abs().sum(dim=1)
         loss, gradient, shares = self.criterion.with_gradient(
             output, target, observed, weight, penalties
         )
-        gradient = self.decoder.backward(gradient)
+        gradient = self.decoder.backward(gradient.to(self.dtype))
         if self.sparsity_penalty:
             gradient += self.sparsity_penalty * shares * code.sign()
         self.encoder.backward(gradient)
@@ -316,11 +336,15 @@ def exact_step(
     module: Autoencoder,
     criterion: ReconstructionLoss,
     optimizer: Optimizer,
+    *,
     sparsity_penalty: float,
+    bfloat16: bool = False,
 ) -> Iterator[ExactStep]:
     """Give an `ExactStep`, whose numbers are in the module and the optimizer afterwards."""
     with torch.no_grad():
-        step = ExactStep(module, criterion, optimizer, sparsity_penalty)
+        step = ExactStep(
+            module, criterion, optimizer, sparsity_penalty=sparsity_penalty, bfloat16=bfloat16
+        )
         for group in step.flat.groups:
             group.load()
         try:

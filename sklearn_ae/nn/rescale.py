@@ -1,6 +1,6 @@
 """The units that a network works in."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ class Rescale(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the network."""
-        return self.like.dtype
+        # Not self.like: a module looks for its buffers as long as one row takes to rescale.
+        return cast(Tensor, self._buffers["like"]).dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """Take rows in the units of the data to those of the network."""

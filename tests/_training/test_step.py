@@ -170,7 +170,7 @@ def test_gradients_are_those_of_autograd(activation, output_activation, layers):
     loss = net.criterion_.reduce(rows, batch.weight)
     loss.backward()
 
-    with exact_step(net.module_, net.criterion_, net.optimizer_, 0.01) as step:
+    with exact_step(net.module_, net.criterion_, net.optimizer_, sparsity_penalty=0.01) as step:
         exact_loss = step.gradient(batch.target, batch)
         gradients = {p: gradient.clone() for p, (_, gradient) in step.flat.views.items()}
 
@@ -179,6 +179,42 @@ def test_gradients_are_those_of_autograd(activation, output_activation, layers):
     for parameter, gradient in gradients.items():
         scale = parameter.grad.abs().max().item()
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-5, atol=1e-5 * scale)
+
+
+# In bfloat16
+
+
+@pytest.mark.filterwarnings("ignore:precision='bfloat16'")
+@every_network
+def test_bfloat16_trains_as_well_and_keeps_float32(layers):
+    network = estimator(precision="bfloat16", noise="gaussian", noise_level=0.05, **layers)
+    exact = exactly(deepcopy(network))
+    assert_allclose(exact.loss_curve_, by_autograd(deepcopy(network)).loss_curve_, rtol=0.02)
+    full = exactly(network.set_params(precision="float32"))
+    assert_allclose(exact.loss_curve_, full.loss_curve_, rtol=0.02)
+    assert {p.dtype for p in exact.net_.module_.parameters()} == {torch.float32}
+    assert exact.transform(X.astype(np.float32)).dtype == np.float32
+    assert exact.reconstruct(X).dtype == np.float64
+
+
+@pytest.mark.filterwarnings("ignore:precision='bfloat16'")
+@pytest.mark.parametrize("penalty", ["sparsity_penalty", "contractive_penalty"])
+def test_bfloat16_takes_penalties(penalty):
+    network = estimator(precision="bfloat16", **{penalty: 0.01})
+    full = estimator(**{penalty: 0.01}).fit(X)
+    assert_allclose(network.fit(X).loss_curve_, full.loss_curve_, rtol=0.03)
+
+
+def test_bfloat16_warns_where_the_processor_gains_nothing(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True})
+    with pytest.warns(UserWarning, match="bfloat16.*Use precision='float32'"):
+        estimator(precision="bfloat16", max_epochs=1).fit(X)
+
+
+@pytest.mark.parametrize("capability", ["amx_bf16", "avx512_bf16", "bf16"])
+def test_bfloat16_is_silent_where_it_gains(monkeypatch, capability):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
+    estimator(precision="bfloat16", max_epochs=1).fit(X)
 
 
 # When it is taken
