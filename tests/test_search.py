@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -10,6 +12,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info
 from torch import nn
 
 
@@ -62,3 +66,57 @@ def test_a_search_may_compare_losses(autoencoder, digits):
     assert np.isfinite(scores(search)).all()
     assert (scores(search) <= 1).all()
     assert len(np.unique(scores(search))) == 9
+
+
+class Threads(Callback):
+    """Notes the numbers of threads in each epoch."""
+
+    def __init__(self):
+        self.seen = set()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Look."""
+        self.seen.add(thread_counts())
+
+
+def thread_counts():
+    """Give the numbers of threads of torch, OpenMP and BLAS."""
+    return torch.get_num_threads(), *sorted(pool["num_threads"] for pool in threadpool_info())
+
+
+def thread_counts_of_a_fit(autoencoder, X):
+    """Give the numbers before, while and after a fit."""
+    before = thread_counts()
+    fitted = autoencoder.set_params(callbacks=[Threads()]).fit(X)
+    ((_, threads),) = [c for c in fitted.net_.callbacks_ if isinstance(c[1], Threads)]
+    fitted.transform(X)
+    return before, threads.seen, thread_counts()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_fit_leaves_the_numbers_of_threads(autoencoder, digits, n_threads, fails, fail_at):
+    here = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        before = thread_counts()
+        if fails:
+            fail_at(3, MemoryError)
+            with pytest.raises(MemoryError):
+                autoencoder.fit(digits)
+        else:
+            thread_counts_of_a_fit(autoencoder, digits)
+        assert thread_counts() == before
+    finally:
+        torch.set_num_threads(here)
+
+
+def test_a_worker_has_one_thread_and_no_fit_raises_it(autoencoder, digits):
+    fits = Parallel(n_jobs=2)(
+        delayed(thread_counts_of_a_fit)(clone(autoencoder), digits) for _ in range(4)
+    )
+
+    for before, seen, after in fits:
+        assert before[0] == 1
+        assert seen == {before}
+        assert after == before

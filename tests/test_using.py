@@ -1,6 +1,7 @@
 """What a fitted autoencoder gives: codes, rows, errors in the units of the data, and the score."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -11,8 +12,10 @@ from sklearn.metrics import (
     mean_squared_error,
     r2_score,
 )
+from sklearn.utils.validation import validate_data
+from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, _base
+from sklearn_ae import AutoencoderTransformer, _base, _fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,6 +45,98 @@ def test_reconstruct_is_the_inverse_transform_of_the_codes():
     np.testing.assert_allclose(
         autoencoder.inverse_transform(autoencoder.transform(X)), autoencoder.reconstruct(X)
     )
+
+
+METHODS = ["transform", "reconstruct", "reconstruction_error", "score_samples"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", METHODS)
+def test_plain_rows_are_checked_at_once(monkeypatch, method, dtype):
+    autoencoder = _autoencoder().fit(X.astype(dtype))
+    rows = X[:1].astype(dtype)
+    expected = getattr(autoencoder, method)(rows[::1, :].tolist())
+
+    def refuse(*arguments, **options):
+        raise AssertionError("validate_data was called")
+
+    monkeypatch.setattr(_fitting, "validate_data", refuse)
+    np.testing.assert_allclose(getattr(autoencoder, method)(rows), expected, rtol=1e-4, atol=1e-5)
+
+
+def _read_only(rows):
+    rows.setflags(write=False)
+    return rows
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows[:, :-1],
+        lambda rows: rows[:0],
+        lambda rows: rows[0],
+        lambda rows: rows[None],
+        lambda rows: np.where(rows == rows.max(), np.nan, rows),
+        lambda rows: np.where(rows == rows.max(), -np.inf, rows),
+        lambda rows: rows.astype(complex),
+        lambda rows: rows.astype(object) + 0j,
+    ],
+    ids=["narrow", "empty", "1-D", "3-D", "nan", "inf", "complex", "object"],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_that_are_refused_are_so_in_scikit_learns_words(method, change):
+    autoencoder = _autoencoder().fit(X)
+    rows = np.ascontiguousarray(change(X[:2].copy()))
+    with pytest.raises((ValueError, TypeError)) as expected:
+        validate_data(autoencoder, rows, accept_sparse="csr", reset=False, dtype="numeric")
+    with pytest.raises(type(expected.value)) as actual:
+        getattr(autoencoder, method)(rows)
+    assert str(actual.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        np.asfortranarray,
+        lambda rows: np.repeat(rows, 2, axis=0)[::2],
+        lambda rows: rows.astype(rows.dtype.newbyteorder()),
+        lambda rows: rows.astype(np.longdouble),
+        lambda rows: rows.astype(int),
+        lambda rows: rows.view(np.memmap),
+        _read_only,
+    ],
+    ids=["Fortran", "strided", "byte order", "long", "int", "subclass", "read-only"],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_other_kinds_give_the_same(method, change):
+    autoencoder = _autoencoder().fit(X)
+    rows = change(X[:3].copy())
+    expected = getattr(autoencoder, method)(X[:3])
+    np.testing.assert_allclose(getattr(autoencoder, method)(rows), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_finite_rows_whose_squares_are_not_are_taken():
+    autoencoder = _autoencoder().fit(1e30 * X)
+    rows = (1e30 * X[:3]).astype(np.float32)
+    assert np.isinf(np.vdot(rows, rows))
+    np.testing.assert_allclose(
+        autoencoder.transform(rows), autoencoder.transform(1e30 * X[:3]), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_an_array_without_the_names_of_the_fit_is_warned_of():
+    names = [f"pixel {i}" for i in range(64)]
+    autoencoder = _autoencoder().fit(pd.DataFrame(X, columns=names))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        autoencoder.transform(X[:1])
+
+
+@pytest.mark.filterwarnings("ignore:.*codes are constant")
+def test_codes_are_the_callers_own():
+    autoencoder = _autoencoder(64, encoder=lambda *_: nn.Identity(), linear_shortcut=False)
+    fitted = autoencoder.set_params(scaling=None, decoder=nn.Linear).fit(X)
+    rows = X[:3].astype(np.float32)
+    assert not np.shares_memory(fitted.transform(rows), rows)
 
 
 def test_fit_transform_is_both():
