@@ -29,7 +29,8 @@ from benchmarks.using import many_rows, one_row
 PARTS: dict[str, Callable[..., None]] = {
     **{name: partial(compare, name=name, n_threads=1) for name in CASES},
     **{f"{name}-2-threads": partial(compare, name=name, n_threads=2) for name in CASES},
-    "many-rows": many_rows,
+    "many-rows": partial(many_rows, n_threads=1),
+    "many-rows-2-threads": partial(many_rows, n_threads=2),
     "one-row": one_row,
     "search": grid_search,
     "memory": peak_memory,

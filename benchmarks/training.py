@@ -33,13 +33,8 @@ class Measured(NamedTuple):
 def compare(report: Report, name: str, n_threads: int, n_rounds: int | None = None) -> None:
     """Train with each tool once a round, in turns, and print what it took and came to."""
     case = CASES[name]
-    if n_threads == 1:
-        title = f"{name}, one thread"
-        rounds = _rounds_alone(report, case, n_rounds or case.n_rounds)
-    else:
-        title = f"{name}, {n_threads} threads"
-        tools = (case.package, LOOP, FUSED_LOOP)
-        rounds = dict.fromkeys(tools, n_rounds or case.n_rounds_in_parallel)
+    title = f"{name}, {n_threads} thread{'s' if n_threads > 1 else ''}"
+    rounds = _rounds(report, case, n_threads, n_rounds)
     with threads(n_threads):
         measured = _measure(case, rounds)
     report.measured[title] = measured._asdict()
@@ -66,14 +61,22 @@ def error(output: NDArray, X: NDArray) -> float:
     return float(np.square(output.astype(np.float64) - X).mean())
 
 
-def _rounds_alone(report: Report, case: Case, n_rounds: int) -> dict[str, int]:
-    rounds = dict.fromkeys((case.package, LOOP, FUSED_LOOP, "MLPRegressor", "PCA"), n_rounds)
-    rounds["skorch"] = min(n_rounds, _FEW_ROUNDS)
-    for tool, reason in optional_tools().items():
-        if reason is None:
-            rounds[tool] = min(n_rounds, _FEW_ROUNDS)
-        else:
+def _rounds(report: Report, case: Case, n_threads: int, n_rounds: int | None) -> dict[str, int]:
+    """Give the rounds of each tool: all of them where it has an end, and a few else."""
+    with_end = [case.package, LOOP, FUSED_LOOP]
+    if n_threads == 1:
+        most, few = case.n_rounds, _FEW_ROUNDS
+        with_end.append("MLPRegressor")
+    else:
+        most, few = case.n_rounds_in_parallel, 1
+    rounds = dict.fromkeys(with_end, n_rounds or most)
+    optional = optional_tools()
+    for tool in ("MLPRegressor", "PCA", "skorch", *optional):
+        reason = optional.get(tool)
+        if reason is not None:
             report.note(f"{tool} is left out: {reason}.")
+        elif tool not in rounds:
+            rounds[tool] = min(n_rounds or most, few)
     return rounds
 
 

@@ -32,9 +32,9 @@ class Batch(NamedTuple):
         return (Batch(*part) for part in zip(*parts, strict=False))
 
     @property
-    def total_weight(self) -> float:
+    def total_weight(self) -> Tensor | int:
         """What the batch weighs among others: its number of rows unless they have weights."""
-        return float(self.x.shape[0] if self.weight is None else self.weight.sum())
+        return self.x.shape[0] if self.weight is None else self.weight.sum()
 
 
 class Rows(Dataset):

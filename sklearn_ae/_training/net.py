@@ -2,11 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from inspect import signature
 from math import inf, isfinite, nan
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import skorch.callbacks
@@ -324,11 +324,8 @@ class AutoencoderNet(NeuralNet):
         x = self._input(batch, generator)
         if self.contractive_penalty:
             x = x.detach().requires_grad_()
-        with torch.autocast(
-            torch.device(self.device).type,
-            torch.bfloat16,
-            enabled=self.bfloat16 and module.training,
-        ):
+        in_bfloat16 = self.bfloat16 and module.training
+        with torch.autocast(self.device, torch.bfloat16) if in_bfloat16 else nullcontext():
             code = module.encoder(x)
             output = module.decoder(code)
         code, output = code.to(x.dtype), output.to(x.dtype)
@@ -445,7 +442,9 @@ def _listens(callback: Callback, *, training: bool) -> bool:
     )
 
 
-def _average(losses: list[Tensor], weights: list[float]) -> float:
+def _average(losses: list[Tensor], weights: list[Tensor | int]) -> float:
     """Average over an epoch, which waits for the device once."""
-    weight = torch.as_tensor(weights, dtype=torch.float64)
+    weighted = isinstance(weights[0], Tensor)
+    stacked = torch.stack(cast(list[Tensor], weights)) if weighted else torch.tensor(weights)
+    weight = stacked.cpu().double()
     return float(torch.stack(losses).cpu().double() @ weight / weight.sum())

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _unflatten_dense_tensors
 from torch.optim import Adam, AdamW, Optimizer
 
 from sklearn_ae._training.batches import Batch
+from sklearn_ae._training.flat import FlatParameters
 from sklearn_ae._training.losses import ReconstructionLoss
 from sklearn_ae.nn import Autoencoder, LinearShortcut, Rescale, TransposedLinear
 
@@ -76,7 +76,9 @@ class _Part(Protocol):
 
 
 class _Linear:
-    def __init__(self, layer: nn.Linear | TransposedLinear, flat: "_Flat", is_first: bool) -> None:
+    def __init__(
+        self, layer: nn.Linear | TransposedLinear, flat: FlatParameters, is_first: bool
+    ) -> None:
         weight, weight_gradient = flat.use(layer.weight)
         self.bias, self.bias_gradient = flat.use(layer.bias)
         transposed = isinstance(layer, TransposedLinear)
@@ -160,7 +162,7 @@ class _Shortcut:
         return gradient if self.is_first else straight.add_(bent)
 
 
-def _with_derivative(module: nn.Module, flat: "_Flat", is_first: bool = False) -> _Part:
+def _with_derivative(module: nn.Module, flat: FlatParameters, is_first: bool = False) -> _Part:
     if isinstance(module, nn.Sequential):
         return _Chain(
             [_with_derivative(part, flat, is_first and not i) for i, part in enumerate(module)]
@@ -173,101 +175,6 @@ def _with_derivative(module: nn.Module, flat: "_Flat", is_first: bool = False) -
     if isinstance(module, nn.Linear | TransposedLinear):
         return _Linear(module, flat, is_first)
     return _Activation(module)
-
-
-class _FlatGroup:
-    """A group of the optimizer's parameters: values, gradients and moments in a buffer each."""
-
-    def __init__(self, optimizer: Optimizer, group: dict[str, Any], *, bfloat16: bool) -> None:
-        self.group = group
-        self.parameters: list[Tensor] = group["params"]
-        self.states = [optimizer.state[parameter] for parameter in self.parameters]
-        n_values = sum(parameter.numel() for parameter in self.parameters)
-        self.buffers = self.parameters[0].new_zeros((4, n_values)).unbind()
-        values, gradients, means, squares = self.buffers
-        self.values, self.means, self.squares = map(self._views, (values, means, squares))
-        self.n_steps = torch.zeros(())
-        self.function = (
-            torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
-        )
-        # What the layers compute with: the buffers, or copies of them.
-        self.has_copies = bfloat16
-        self.used_values = values.bfloat16() if bfloat16 else values
-        self.used_gradients = gradients.bfloat16() if bfloat16 else gradients
-
-    def _views(self, buffer: Tensor) -> tuple[Tensor, ...]:
-        return _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
-
-    def views(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
-        """Give each parameter, and the value and gradient that a layer computes with."""
-        used = zip(self._views(self.used_values), self._views(self.used_gradients), strict=True)
-        return zip(self.parameters, used, strict=True)
-
-    def load(self) -> None:
-        """Take values and moments from the parameters and the optimizer's state."""
-        torch._foreach_copy_(self.values, self.parameters)
-        self.used_values.copy_(self.buffers[0])
-        if self.states[0]:
-            self.n_steps.copy_(self.states[0]["step"])
-            torch._foreach_copy_(self.means, [state["exp_avg"] for state in self.states])
-            torch._foreach_copy_(self.squares, [state["exp_avg_sq"] for state in self.states])
-
-    def store(self) -> None:
-        """Give values and moments to the parameters and to the optimizer's state."""
-        torch._foreach_copy_(self.parameters, self.values)
-        for state, mean, square in zip(self.states, self.means, self.squares, strict=True):
-            if not state:
-                state["step"] = torch.zeros_like(self.n_steps)
-                state["exp_avg"] = torch.zeros_like(mean)
-                state["exp_avg_sq"] = torch.zeros_like(square)
-            state["step"].copy_(self.n_steps)
-        torch._foreach_copy_([state["exp_avg"] for state in self.states], self.means)
-        torch._foreach_copy_([state["exp_avg_sq"] for state in self.states], self.squares)
-
-    def update(self) -> None:
-        """Take the optimizer's step; through its `step` it would take five times as long."""
-        values, gradients, means, squares = self.buffers
-        if self.has_copies:
-            gradients.copy_(self.used_gradients)
-        self.n_steps += 1
-        beta1, beta2 = self.group["betas"]
-        self.function(
-            [values],
-            [gradients],
-            [means],
-            [squares],
-            [],
-            [self.n_steps],
-            lr=self.group["lr"],
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=self.group["weight_decay"],
-            eps=self.group["eps"],
-            amsgrad=False,
-            maximize=self.group["maximize"],
-        )
-        if self.has_copies:
-            self.used_values.copy_(values)
-
-
-class _Flat:
-    """All parameters that are trained, in buffers."""
-
-    def __init__(self, optimizer: Optimizer, *, bfloat16: bool) -> None:
-        self.groups = [
-            _FlatGroup(optimizer, group, bfloat16=bfloat16) for group in optimizer.param_groups
-        ]
-        self.views = {
-            parameter: views for group in self.groups for parameter, views in group.views()
-        }
-        self.is_shared = False
-        self._used: set[Tensor] = set()
-
-    def use(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
-        """Give value and gradient, and note whether two layers add to one."""
-        self.is_shared |= parameter in self._used
-        self._used.add(parameter)
-        return self.views[parameter]
 
 
 class ExactStep:
@@ -296,7 +203,7 @@ class ExactStep:
         sparsity_penalty: float,
         bfloat16: bool,
     ) -> None:
-        self.flat = _Flat(optimizer, bfloat16=bfloat16)
+        self.flat = FlatParameters(optimizer, bfloat16=bfloat16)
         self.encoder = _with_derivative(module.encoder, self.flat, is_first=True)
         self.decoder = _with_derivative(module.decoder, self.flat)
         self.criterion = criterion

@@ -1,0 +1,115 @@
+"""Parameters, gradients and moments in one buffer each, and the update that takes them at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._utils import _unflatten_dense_tensors
+from torch.optim import Optimizer
+
+
+class FlatGroup:
+    """A group of the optimizer's parameters: values, gradients and moments in a buffer each.
+
+    Parameters
+    ----------
+    optimizer : Adam or AdamW
+        Fused, and without amsgrad.
+    group : dict
+        One of its groups.
+    bfloat16 : bool
+        Whether layers are to compute with copies in that.
+    """
+
+    def __init__(self, optimizer: Optimizer, group: dict[str, Any], *, bfloat16: bool) -> None:
+        self.group = group
+        self.parameters: list[Tensor] = group["params"]
+        for parameter in self.parameters:
+            if not optimizer.state[parameter]:
+                optimizer.state[parameter] = {
+                    "step": torch.zeros(()),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        states = [optimizer.state[parameter] for parameter in self.parameters]
+        n_values = sum(parameter.numel() for parameter in self.parameters)
+        self.buffers = self.parameters[0].new_zeros((4, n_values)).unbind()
+        values, gradients, means, squares = self.buffers
+        self.n_steps = torch.zeros(())
+        # What the optimizer and the module hold, and the same in the buffers.
+        self.steps = [state["step"] for state in states]
+        self.own = self.parameters + [
+            state[name] for name in ("exp_avg", "exp_avg_sq") for state in states
+        ]
+        self.flat = [view for part in (values, means, squares) for view in self._views(part)]
+        self.has_copies = bfloat16
+        self.used_values = values.bfloat16() if bfloat16 else values
+        self.used_gradients = gradients.bfloat16() if bfloat16 else gradients
+        decoupled = group["decoupled_weight_decay"]
+        self.function = torch._fused_adamw_ if decoupled else torch._fused_adam_
+
+    def _views(self, buffer: Tensor) -> tuple[Tensor, ...]:
+        return _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
+
+    def views(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
+        """Give each parameter, and the value and gradient that a layer computes with."""
+        used = zip(self._views(self.used_values), self._views(self.used_gradients), strict=True)
+        return zip(self.parameters, used, strict=True)
+
+    def load(self) -> None:
+        """Take what the module and the optimizer hold."""
+        torch._foreach_copy_(self.flat, self.own)
+        self.used_values.copy_(self.buffers[0])
+        self.n_steps.copy_(self.steps[0])
+
+    def store(self) -> None:
+        """Give it back to them."""
+        torch._foreach_copy_(self.own, self.flat)
+        for step in self.steps:
+            step.copy_(self.n_steps)
+
+    def update(self) -> None:
+        """Take the optimizer's step; through its `step` it would take five times as long."""
+        values, gradients, means, squares = self.buffers
+        if self.has_copies:
+            gradients.copy_(self.used_gradients)
+        self.n_steps += 1
+        beta1, beta2 = self.group["betas"]
+        self.function(
+            [values],
+            [gradients],
+            [means],
+            [squares],
+            [],
+            [self.n_steps],
+            lr=self.group["lr"],
+            beta1=beta1,
+            beta2=beta2,
+            weight_decay=self.group["weight_decay"],
+            eps=self.group["eps"],
+            amsgrad=False,
+            maximize=self.group["maximize"],
+        )
+        if self.has_copies:
+            self.used_values.copy_(values)
+
+
+class FlatParameters:
+    """All parameters that are trained, in buffers."""
+
+    def __init__(self, optimizer: Optimizer, *, bfloat16: bool) -> None:
+        self.groups = [
+            FlatGroup(optimizer, group, bfloat16=bfloat16) for group in optimizer.param_groups
+        ]
+        self.views = {
+            parameter: views for group in self.groups for parameter, views in group.views()
+        }
+        self.is_shared = False
+        self._used: set[Tensor] = set()
+
+    def use(self, parameter: Tensor) -> tuple[Tensor, Tensor]:
+        """Give value and gradient, and note whether two layers add to one."""
+        self.is_shared |= parameter in self._used
+        self._used.add(parameter)
+        return self.views[parameter]
