@@ -36,7 +36,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         codes : ndarray of shape (n_samples, encoding_dim)
             Their dtype is float64 for float64 rows, else float32.
         """
-        X = self._check_fitted_and(X)
+        X = self._check_rows_to_use(X)
         module = self.net_.module_
         return self._run(module.encode, X, module.encoding_dim)
 
@@ -70,7 +70,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         rows : ndarray of shape (n_samples, n_features)
             In the units of the data; float64 for float64 rows, else float32.
         """
-        X = self._check_fitted_and(X)
+        X = self._check_rows_to_use(X)
         return self._run(self.net_.module_, X, self.n_features_in_)
 
     def reconstruction_error(self, X: ArrayLike, *, per_feature: bool = False) -> NDArray:
@@ -88,7 +88,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             The fitted loss in the units of the data: for the squared error their square.
         """
-        X = self._check_fitted_and(X)
+        X = self._check_rows_to_use(X)
         if per_feature:
             return self._run(self._entry_loss, X, self.n_features_in_)
         return self._run(lambda x: self._entry_loss(x).mean(dim=1, keepdim=True), X, 1).ravel()
@@ -150,7 +150,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         n_samples = len(rows) if sample_weight is None else sample_weight.sum()
         return float(1 - left[varies].sum() / (variance[varies].sum() * n_samples))
 
-    def _check_fitted_and(self, X: ArrayLike) -> Matrix:
+    def _check_rows_to_use(self, X: ArrayLike) -> Matrix:
         """Check that there is a network, and rows that it takes.
 
         Plain arrays of floats of the right width pass at once: for one row, all that is looked

@@ -33,7 +33,7 @@ from sklearn_ae._training.net import (
     AutoencoderNet,
     TrainingRows,
 )
-from sklearn_ae._training.random import may_draw, seeded, seeds
+from sklearn_ae._training.random import may_draw, may_write, seeded, seeds
 from sklearn_ae._training.scaling import rescale_for
 from sklearn_ae._training.start import start_at_pca
 from sklearn_ae._training.statistics import Moments, count_constant_codes, moments
@@ -224,7 +224,9 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return Rows(
             X,
             index=np.flatnonzero(sample_weight),
-            sample_weight=torch.from_numpy(sample_weight).to(_PRECISIONS[self.precision]).numpy(),
+            sample_weight=sample_weight.astype(
+                "float64" if self.precision == "float64" else "float32"
+            ),
             observed=observed,
         )
 
@@ -251,6 +253,11 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         loss = resolve_loss(self.loss)
         check_output(self.loss, loss.output_activations, self.output_activation)
         check_loss(self.loss, loss.entries, rows.n_features)
+        if self.precision == "bfloat16" and loss.output_activations:
+            raise ValueError(
+                f"precision='bfloat16': loss={self.loss!r} takes logarithms of outputs, which are "
+                "too coarse in it. Use precision='float32'."
+            )
         check_noise_level(self.noise, self.noise_level)
         check_callbacks(self.callbacks)
         module_seed, net_seed = seeds(self.random_state, 2)
@@ -292,6 +299,7 @@ class _Fitting(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             data_dtype=rows.X.dtype,
             output_activation=self.output_activation,
             dtype=dtype,
+            copy=callable(self.loss) or may_write(encoder),
         )
         return Autoencoder(encoder, decoder, rescale, self.encoding_dim)
 

@@ -26,7 +26,9 @@ def _pinned(file: str) -> dict[str, Version]:
     return {canonicalize_name(pin.name): Version(str(pin.specifier)[2:]) for pin in pins}
 
 
-@pytest.mark.parametrize("requirement", _declared("progress", "benchmarks", "tests", "docs", "dev"), ids=str)
+@pytest.mark.parametrize(
+    "requirement", _declared("progress", "benchmarks", "tests", "docs", "dev"), ids=str
+)
 def test_the_pinned_version_is_in_the_declared_range(requirement):
     assert _pinned("constraints.txt")[requirement.name] in requirement.specifier
 

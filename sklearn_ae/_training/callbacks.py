@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from copy import deepcopy
 from math import inf, isinf
 from typing import Any
 
@@ -41,7 +42,7 @@ class KeepBest(Callback):
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Take the weights before the first epoch."""
-        self.rows_ = X
+        self.data_ = X
         self.monitor_ = "train_loss" if X.validation is None else "valid_loss"
         self.weights_ = self.first_weights_ = _copy_of_weights(net)
         net.best_epoch_, net.best_loss_ = 0, inf
@@ -62,21 +63,24 @@ class KeepBest(Callback):
         """Give the net the weights kept."""
         net.module_.load_state_dict(self.weights_)
         if not self.includes_start:
-            if not net.best_epoch_:  # interrupted in the first
-                rows, _, validation = self.rows_
+            if not net.best_epoch_:  # no epoch gave a loss
+                rows, _, validation = self.data_
                 net.best_loss_ = net.evaluate(rows if validation is None else validation)
             return
         # The loss while training is a mean over weights that change, and the validation
         # rows are few: whether the start is beaten is seen on all rows.
-        if net.best_epoch_ and not net.evaluate(self.rows_.rows) <= self.first_loss_:
+        if net.best_epoch_ and not net.evaluate(self.data_.rows) <= self.first_loss_:
             net.best_epoch_, net.best_loss_ = 0, net.start_loss_
             self.weights_ = self.first_weights_
             net.module_.load_state_dict(self.weights_)
 
 
-def _copy_of_weights(net: NeuralNet) -> dict[str, Tensor]:
-    # A fifth of the time of a deep copy, which an epoch of small data would notice.
-    return {name: value.clone() for name, value in net.module_.state_dict().items()}
+def _copy_of_weights(net: NeuralNet) -> dict[str, Any]:
+    # A fifth of the time of a deep copy of all, which an epoch of small data would notice.
+    state = net.module_.state_dict()
+    for name, value in state.items():
+        state[name] = value.clone() if isinstance(value, Tensor) else deepcopy(value)
+    return state
 
 
 class Convergence(Callback):

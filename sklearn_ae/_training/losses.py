@@ -101,8 +101,7 @@ def poisson(output: Tensor, target: Tensor) -> Tensor:
 def poisson_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
     """Give 1 less the ratio of target and output."""
     least = torch.finfo(output.dtype).tiny
-    ratio = torch.where(output < least, 0, target / output.clamp_min(least))
-    return (1 - ratio).mul_(factor)
+    return factor - torch.where(output < least, 0, target * factor / output.clamp_min(least))
 
 
 LOSSES: dict[str, Loss] = {

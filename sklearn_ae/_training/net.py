@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 from sklearn_ae._training.batches import Batch, Rows, n_batches
 from sklearn_ae._training.losses import squared_jacobian
 from sklearn_ae._training.random import seeded
-from sklearn_ae._training.step import allows_exact_step, exact_step
+from sklearn_ae._training.step import ExactStep, allows_exact_step
 from sklearn_ae.noise import Noise
 
 # Rows that a half of the network is run on at once.
@@ -128,6 +128,8 @@ class AutoencoderNet(NeuralNet):
         self.best_epoch_, self.best_loss_ = 0, nan
         self.start_loss_: float | None = None
         self.starts_at_pca_ = False
+        # Who took the steps of the last epoch: "exact", "autograd" or "skorch".
+        self._steps_by: str | None = None
         return super().initialize()
 
     def get_params_for_optimizer(
@@ -138,7 +140,8 @@ class AutoencoderNet(NeuralNet):
         known = signature(self.optimizer).parameters
         if "weight_decay" not in known:
             return (groups,), parameters
-        if not parameters.get("weight_decay", known["weight_decay"].default):
+        default = parameters.get("weight_decay", known["weight_decay"].default)
+        if not any(group.get("weight_decay", default) for group in groups):
             return (groups,), parameters
         decayed = {
             id(parameter)
@@ -260,13 +263,14 @@ class AutoencoderNet(NeuralNet):
         if not listened and self._allows_exact_step():
             self._steps_by = "exact"
             self.optimizer_._opt_called = True  # else schedulers warn that step was not called
-            with exact_step(
+            step = ExactStep(
                 self.module_,
                 self.criterion_,
                 self.optimizer_,
                 sparsity_penalty=self.sparsity_penalty,
                 bfloat16=self.bfloat16,
-            ) as step:
+            )
+            with step.running():
                 yield lambda batch: step(self._input(batch, self.generator_), batch)
             return
         self._steps_by = "skorch" if listened else "autograd"
@@ -282,6 +286,7 @@ class AutoencoderNet(NeuralNet):
         return (
             not overridden
             and not self.contractive_penalty
+            and self.degree is not None
             and allows_exact_step(self.module_, self.criterion_, self.optimizer_, self.device)
         )
 
@@ -415,7 +420,19 @@ class AutoencoderNet(NeuralNet):
     # Batches are told of only to those who listen: it costs more than a small step.
 
     def _is_listened_to(self, *, training: bool) -> bool:
-        return any(_listens(callback, training=training) for _, callback in self.callbacks_)
+        return any(self._listens(callback, training) for _, callback in self.callbacks_)
+
+    def _listens(self, callback: Callback, training: bool) -> bool:
+        """Whether a callback is to hear of each batch, of training or of validation rows."""
+        if type(callback) is EpochScoring:
+            caches = callback.use_caching if self.use_caching == "auto" else self.use_caching
+            return caches and callback.on_train == training
+        if type(callback) is skorch.callbacks.LRScheduler:
+            return training and callback.step_every == "batch"
+        return any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for event in _BATCH_EVENTS
+        )
 
     def _batch_ends(self, batch: Batch, step: dict[str, Tensor], *, training: bool) -> None:
         prefix = "train" if training else "valid"
@@ -429,17 +446,6 @@ class AutoencoderNet(NeuralNet):
             loss=step["loss"],
             y_pred=output,
         )
-
-
-def _listens(callback: Callback, *, training: bool) -> bool:
-    """Whether a callback is to hear of each batch, of training or of validation rows."""
-    if type(callback) is EpochScoring:
-        return callback.use_caching and callback.on_train == training
-    if type(callback) is skorch.callbacks.LRScheduler:
-        return training and callback.step_every == "batch"
-    return any(
-        getattr(type(callback), event) is not getattr(Callback, event) for event in _BATCH_EVENTS
-    )
 
 
 def _average(losses: list[Tensor], weights: list[Tensor | int]) -> float:

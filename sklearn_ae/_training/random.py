@@ -37,6 +37,11 @@ def may_draw(module: nn.Module) -> bool:
     return any(type(part) not in _DRAW_NOTHING for part in module.modules())
 
 
+def may_write(module: nn.Module) -> bool:
+    """Whether a module may write into what it is given."""
+    return may_draw(module) or any(getattr(part, "inplace", False) for part in module.modules())
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Run with torch's global generators at a seed, and put them back.

@@ -55,6 +55,7 @@ def rescale_for(
     data_dtype: DTypeLike,
     output_activation: str,
     dtype: torch.dtype,
+    copy: bool = True,
 ) -> Rescale:
     """Give the map to the units that a network is to work in.
 
@@ -70,6 +71,8 @@ def rescale_for(
         What ends the decoder.
     dtype : torch.dtype
         That of the network.
+    copy : bool, default=True
+        Whether rows are new ones even where nothing changes.
 
     Returns
     -------
@@ -84,4 +87,4 @@ def rescale_for(
         }
         scaling = by_output[output_activation]
     shift, scale = _SCALINGS[scaling](moments, data_dtype)
-    return Rescale(torch.from_numpy(shift), torch.as_tensor(scale), dtype)
+    return Rescale(torch.from_numpy(shift), torch.as_tensor(scale), dtype, copy=copy)

@@ -1,6 +1,7 @@
 """What is said of rows and of their codes, batch by batch; of rows in float64."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -158,16 +159,18 @@ class _ScaledRows(LinearOperator):
 @torch.inference_mode()
 def count_constant_codes(module: Autoencoder, rows: Rows, device: str) -> int:
     """Give how many codes do not move over rows."""
-    extremes, deviation, n_constant = [], 0.0, 0
+    low, high, deviation = torch.tensor(inf), torch.tensor(-inf), torch.tensor(0.0)
     for batch in rows.batches(_BATCH_SIZE, device=device, rescale=module.rescale):
-        extremes.append(torch.stack(torch.aminmax(module.encoder(batch.target), dim=0)))
-        deviation = max(deviation, batch.target.std().item())
-        low, high = torch.stack(extremes).unbind(dim=1)
-        spread = high.amax(dim=0) - low.amin(dim=0)
-        greatest = spread.max()
-        all_constant = greatest <= _ALL_CONSTANT * deviation
-        n_constant = int((all_constant | (spread <= _CONSTANT * greatest)).sum())
-        # What is far from constant over some rows is so over all of them.
-        if greatest > 10 * _ALL_CONSTANT * deviation and spread.min() > 1e3 * _CONSTANT * greatest:
-            break
-    return n_constant
+        least, most = torch.aminmax(module.encoder(batch.target), dim=0)
+        low, high = torch.minimum(least, low.to(least)), torch.maximum(most, high.to(most))
+        deviation = torch.maximum(batch.target.std(), deviation.to(least))
+        spread = high - low
+        # Codes as far from constant as this are not looked at over the rest of the rows.
+        if (
+            spread.max() > 10 * _ALL_CONSTANT * deviation
+            and spread.min() > 1e3 * _CONSTANT * spread.max()
+        ):
+            return 0
+    spread = high - low
+    all_constant = spread.max() <= _ALL_CONSTANT * deviation
+    return int((all_constant | (spread <= _CONSTANT * spread.max())).sum())

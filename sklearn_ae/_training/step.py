@@ -7,10 +7,11 @@ parameters, gradients and moments lie in one buffer each, so that one call updat
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.optim import Adam, AdamW, Optimizer
 
 from sklearn_ae._training.batches import Batch
@@ -51,9 +52,7 @@ _ACTIVATIONS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor, Tensor], Tens
 }
 
 _LAYERS = {
-    Autoencoder,
     LinearShortcut,
-    Rescale,
     TransposedLinear,
     nn.Linear,
     nn.Sequential,
@@ -138,11 +137,13 @@ class _Shortcut:
         layers: _Part,
         shortcut: _Part,
         gate: tuple[Tensor, Tensor] | None,
+        flat: FlatParameters,
         is_first: bool,
     ) -> None:
         self.layers = layers
         self.shortcut = shortcut
         self.gate = gate
+        self.flat = flat
         self.is_first = is_first
 
     def forward(self, x: Tensor) -> Tensor:
@@ -154,7 +155,8 @@ class _Shortcut:
         of_layers = gradient
         if self.gate is not None:
             gate, gate_gradient = self.gate
-            torch.sum(gradient * self.output, (0, 1), out=gate_gradient)
+            of_gate = (gradient * self.output).sum()
+            gate_gradient.copy_(gate_gradient + of_gate if self.flat.is_shared else of_gate)
             of_layers = gate * gradient
         # First the shortcut, since the layers may overwrite what they are given.
         straight = self.shortcut.backward(gradient)
@@ -171,7 +173,7 @@ def _with_derivative(module: nn.Module, flat: FlatParameters, is_first: bool = F
         layers = _with_derivative(module.layers, flat, is_first)
         shortcut = _Linear(module.shortcut, flat, is_first)
         gate = None if module.gate is None else flat.use(module.gate)
-        return _Shortcut(layers, shortcut, gate, is_first)
+        return _Shortcut(layers, shortcut, gate, flat, is_first)
     if isinstance(module, nn.Linear | TransposedLinear):
         return _Linear(module, flat, is_first)
     return _Activation(module)
@@ -213,16 +215,14 @@ class ExactStep:
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Take a step, and give the loss before it."""
         loss = self.gradient(x, batch)
-        for group in self.flat.groups:
-            group.update()
+        self.flat.update()
         return loss
 
     def gradient(self, x: Tensor, batch: Batch) -> Tensor:
         """Set the gradients, and give the loss."""
         _, target, weight, observed = batch
         if self.flat.is_shared:
-            for group in self.flat.groups:
-                group.used_gradients.zero_()
+            self.flat.clear_gradients()
         code = self.encoder.forward(x.to(self.dtype))
         output = self.decoder.forward(code).to(target.dtype)
         penalties = None
@@ -237,29 +237,15 @@ class ExactStep:
         self.encoder.backward(gradient)
         return loss
 
-
-@contextmanager
-def exact_step(
-    module: Autoencoder,
-    criterion: ReconstructionLoss,
-    optimizer: Optimizer,
-    *,
-    sparsity_penalty: float,
-    bfloat16: bool = False,
-) -> Iterator[ExactStep]:
-    """Give an `ExactStep`, whose numbers are in the module and the optimizer afterwards."""
-    with torch.no_grad():
-        step = ExactStep(
-            module, criterion, optimizer, sparsity_penalty=sparsity_penalty, bfloat16=bfloat16
-        )
-        for group in step.flat.groups:
-            group.load()
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Step within, on buffers; afterwards module and optimizer have what came of it."""
+        self.flat.load()
         try:
             with torch.inference_mode():
-                yield step
+                yield self
         finally:
-            for group in step.flat.groups:
-                group.store()
+            self.flat.store()
 
 
 def allows_exact_step(
@@ -269,8 +255,17 @@ def allows_exact_step(
     parameters = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     return (
         device == "cpu"
+        and not torch.is_autocast_enabled("cpu")
         and type(module) is Autoencoder
-        and all(_is_dense(part) for part in module.modules())
+        and type(module.rescale) is Rescale
+        and all(
+            _is_dense(part) for half in (module.encoder, module.decoder) for part in half.modules()
+        )
+        and not (
+            _has_any_global_hook()  # type: ignore[no-untyped-call]
+            or any(_hooks_of(module))
+            or any(_hooks_of(module.rescale))
+        )
         and type(criterion) is ReconstructionLoss
         and criterion.gradient is not None
         and type(optimizer) in (Adam, AdamW)
@@ -281,9 +276,24 @@ def allows_exact_step(
 
 
 def _is_dense(layer: nn.Module) -> bool:
-    hooks = (layer._forward_pre_hooks, layer._forward_hooks, layer._backward_hooks)
-    has_bias = getattr(layer, "bias", layer) is not None
-    return type(layer) in _LAYERS and has_bias and not any(hooks)
+    is_linear = type(getattr(layer, "shortcut", None)) in (nn.Linear, TransposedLinear)
+    return (
+        type(layer) in _LAYERS
+        and getattr(layer, "bias", layer) is not None
+        and (is_linear or type(layer) is not LinearShortcut)
+        # What a layer was given may be needed once more.
+        and not getattr(layer, "inplace", False)
+        and not any(_hooks_of(layer))
+    )
+
+
+def _hooks_of(layer: nn.Module) -> tuple[dict, ...]:
+    return (
+        layer._forward_pre_hooks,
+        layer._forward_hooks,
+        layer._backward_pre_hooks,
+        layer._backward_hooks,
+    )
 
 
 def _fits_a_buffer(optimizer: Optimizer, group: dict[str, Any]) -> bool:
@@ -294,5 +304,10 @@ def _fits_a_buffer(optimizer: Optimizer, group: dict[str, Any]) -> bool:
         and not any(group[option] for option in unlike_the_buffer)
         and len({float(state.get("step", 0)) for state in states}) == 1
         and len({parameter.dtype for parameter in group["params"]}) == 1
-        and all(p.requires_grad and not p._backward_hooks for p in group["params"])
+        and all(_is_plain(parameter) for parameter in group["params"])
     )
+
+
+def _is_plain(parameter: Tensor) -> bool:
+    hooks = parameter._backward_hooks, parameter._post_accumulate_grad_hooks
+    return parameter.requires_grad and not any(hooks)

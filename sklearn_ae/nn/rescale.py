@@ -20,6 +20,9 @@ class Rescale(nn.Module):
         What each feature is then divided by, positive.
     dtype : torch.dtype, default=None
         That of the network; None is that of `scale`.
+    copy : bool, default=True
+        Whether the rows given are always new ones. With False a map that changes nothing gives
+        what it was given, for networks that do not write into their input.
 
     Examples
     --------
@@ -36,21 +39,29 @@ class Rescale(nn.Module):
     scale: Tensor
     like: Tensor
 
-    def __init__(self, shift: Tensor, scale: Tensor, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        shift: Tensor,
+        scale: Tensor,
+        dtype: torch.dtype | None = None,
+        *,
+        copy: bool = True,
+    ) -> None:
         super().__init__()
+        self.copy = copy
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
         # Holds nothing but the dtype of the network, which may be moved to another.
         self.register_buffer("like", torch.empty(0, dtype=dtype or scale.dtype), persistent=False)
-        self._note_identity()
+        self._find_identity()
 
-    def _note_identity(self) -> None:
-        # Two passes over the rows cost a tenth of a small encoder.
-        self._is_identity = not self.shift.any() and bool((self.scale == 1).all())
+    def _find_identity(self) -> None:
+        # Two passes over the rows would cost a tenth of a small encoder.
+        self._is_identity = not (self.copy or self.shift.any() or (self.scale != 1).any())
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self._note_identity()
+        self._find_identity()
 
     @property
     def dtype(self) -> torch.dtype:

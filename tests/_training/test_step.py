@@ -21,7 +21,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.batches import Batch
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.step import exact_step
+from sklearn_ae._training.step import ExactStep
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from sklearn_ae.noise import NOISES
 
@@ -170,7 +170,10 @@ def test_gradients_are_those_of_autograd(activation, output_activation, layers):
     loss = net.criterion_.reduce(rows, batch.weight)
     loss.backward()
 
-    with exact_step(net.module_, net.criterion_, net.optimizer_, sparsity_penalty=0.01) as step:
+    step = ExactStep(
+        net.module_, net.criterion_, net.optimizer_, sparsity_penalty=0.01, bfloat16=False
+    )
+    with step.running():
         exact_loss = step.gradient(batch.target, batch)
         gradients = {p: gradient.clone() for p, (_, gradient) in step.flat.views.items()}
 
