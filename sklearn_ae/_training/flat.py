@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._utils import _unflatten_dense_tensors
 from torch.optim import Optimizer
 
 
@@ -48,12 +49,9 @@ class FlatGroup:
         decoupled = group["decoupled_weight_decay"]
         self.function = torch._fused_adamw_ if decoupled else torch._fused_adam_
 
-    def _views(self, buffer: Tensor) -> list[Tensor]:
-        parts = torch.split(buffer, [parameter.numel() for parameter in self.parameters])
-        return [
-            part.view(parameter.shape)
-            for part, parameter in zip(parts, self.parameters, strict=True)
-        ]
+    def _views(self, buffer: Tensor) -> tuple[Tensor, ...]:
+        # A list of public calls takes four times as long, in each epoch.
+        return _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
 
     def views(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
         """Give each parameter, and the value and gradient that a layer computes with."""
@@ -72,9 +70,9 @@ class FlatGroup:
         torch._foreach_copy_(self.own, self.flat)
         for step in self.steps:
             step.copy_(self.n_steps)
-        gradients = self._views(self.buffers[1])
+        gradients = self._views(self.buffers[1].clone())
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient.clone()
+            parameter.grad = gradient
 
     def update(self) -> None:
         """Take the optimizer's step, whose own method takes five times as long."""

@@ -116,6 +116,18 @@ class _Activation:
         return self.derivative(self.layer, gradient, self.x, self.output)
 
 
+class _Cast:
+    def __init__(self, before: torch.dtype, after: torch.dtype) -> None:
+        self.before = before
+        self.after = after
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.after)
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        return gradient.to(self.before)
+
+
 class _Chain:
     def __init__(self, parts: list[_Part]) -> None:
         self.parts = parts
@@ -206,11 +218,14 @@ class ExactStep:
         bfloat16: bool,
     ) -> None:
         self.flat = FlatParameters(optimizer, bfloat16=bfloat16)
-        self.encoder = _with_derivative(module.encoder, self.flat, is_first=True)
-        self.decoder = _with_derivative(module.decoder, self.flat)
+        self.encoder: _Part = _with_derivative(module.encoder, self.flat, is_first=True)
+        self.decoder: _Part = _with_derivative(module.decoder, self.flat)
         self.criterion = criterion
         self.sparsity_penalty = sparsity_penalty
-        self.dtype = torch.bfloat16 if bfloat16 else module.rescale.dtype
+        if bfloat16:
+            dtype = module.rescale.dtype
+            self.encoder = _Chain([_Cast(dtype, torch.bfloat16), self.encoder])
+            self.decoder = _Chain([self.decoder, _Cast(torch.bfloat16, dtype)])
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Take a step, and give the loss before it."""
@@ -223,15 +238,15 @@ class ExactStep:
         _, target, weight, observed = batch
         if self.flat.is_shared:
             self.flat.clear_gradients()
-        code = self.encoder.forward(x.to(self.dtype))
-        output = self.decoder.forward(code).to(target.dtype)
+        code = self.encoder.forward(x)
+        output = self.decoder.forward(code)
         penalties = None
         if self.sparsity_penalty:
-            penalties = self.sparsity_penalty * code.to(target.dtype).abs().sum(dim=1)
+            penalties = self.sparsity_penalty * code.abs().sum(dim=1, dtype=target.dtype)
         loss, gradient, shares = self.criterion.with_gradient(
             output, target, observed, weight, penalties
         )
-        gradient = self.decoder.backward(gradient.to(self.dtype))
+        gradient = self.decoder.backward(gradient)
         if self.sparsity_penalty:
             gradient += self.sparsity_penalty * shares * code.sign()
         self.encoder.backward(gradient)
