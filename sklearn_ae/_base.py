@@ -187,7 +187,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         """Give the loss of each entry of rows, in the units of the data."""
         module, entries = self.net_.module_, self.net_.criterion_.entries
         if self.net_.degree is None:
-            return entries(module(x), x)
+            return entries(module(x), x.clone())  # which the user's loss may write into
         target = module.rescale(x)
         loss = entries(module.decoder(module.encoder(target)), target)
         # In the dtype of the rows, whose squares may lie beyond what float32 holds.

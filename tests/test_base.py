@@ -337,6 +337,17 @@ def test_an_interrupt_in_the_first_epoch_keeps_pca(fail_at, step):
     assert share_lost(fitted, X) == pytest.approx(share_lost_by_pca(X), rel=1e-4)
 
 
+def test_an_interrupt_in_the_first_epoch_without_pca_keeps_the_start(fail_at):
+    fail_at(2)
+
+    with pytest.warns(UserWarning, match="interrupted by user after 0 epochs"):
+        fitted = small(linear_shortcut=False).fit(X)
+
+    assert fitted.n_iter_ == fitted.best_epoch_ == 0
+    assert fitted.pca_loss_ is None
+    assert fitted.loss_ == fitted.best_loss_ == pytest.approx(share_lost(fitted, X), rel=1e-4)
+
+
 def test_what_was_interrupted_can_go_on(fail_at):
     fail_at(9)
     with pytest.warns(UserWarning, match="after 1 epochs"):

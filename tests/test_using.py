@@ -131,6 +131,25 @@ def test_an_array_without_the_names_of_the_fit_is_warned_of():
         autoencoder.transform(X[:1])
 
 
+def test_layers_that_write_into_their_input_leave_the_rows_alone():
+    def encoder(n_in, n_out):
+        return nn.Sequential(nn.ReLU(inplace=True), nn.Linear(n_in, n_out))
+
+    rows = (X - 3).astype(np.float32)
+    before = rows.copy()
+    autoencoder = _autoencoder(encoder=encoder, linear_shortcut=False, scaling=None)
+    autoencoder.fit(rows, X_val=rows).reconstruct(rows)
+    np.testing.assert_array_equal(rows, before)
+
+
+def test_a_loss_that_writes_into_its_target_leaves_the_rows_alone():
+    rows = (X - 3).astype(np.float32)
+    before = rows.copy()
+    autoencoder = _autoencoder(loss=lambda o, t: (o - t.clamp_(0)).square(), scaling=None)
+    autoencoder.fit(rows, X_val=rows).reconstruction_error(rows)
+    np.testing.assert_array_equal(rows, before)
+
+
 @pytest.mark.filterwarnings("ignore:.*codes are constant")
 def test_codes_are_the_callers_own():
     autoencoder = _autoencoder(64, encoder=lambda *_: nn.Identity(), linear_shortcut=False)

@@ -91,6 +91,21 @@ def test_weights_that_are_no_number_are_not_kept():
     assert net.best_epoch_ == 0
 
 
+def test_what_a_module_keeps_beside_tensors_is_kept():
+    class Counting(nn.Linear):
+        def get_extra_state(self):
+            return {"epochs": [self.weight.item()]}
+
+        def set_extra_state(self, state):
+            self.seen = state["epochs"]
+
+    net = Net(5.0, rows=0.0)
+    net.module_ = Counting(1, 1)
+    net.weight = 5.0
+    net.train(KeepBest(), [3.0, 1.0, 2.0])
+    assert net.module_.seen == [1.0]
+
+
 def test_a_start_that_does_not_count_is_not_kept_and_costs_no_pass():
     net = Net(1.0, rows=0.0)
     evaluate, passes = net.evaluate, []

@@ -335,6 +335,16 @@ def test_weight_decay_is_of_the_weights_of_layers_alone(tied):
         torch.testing.assert_close(parameter.detach(), expected)
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
+def test_weight_decay_of_a_group_of_the_user_is_of_weights_alone(optimizer):
+    groups = [("encoder*", {"weight_decay": 0.1})]
+    net = _net(_module(), optimizer=optimizer, optimizer__param_groups=groups)
+    decayed = {
+        id(p) for g in net.optimizer_.param_groups if g["weight_decay"] == 0.1 for p in g["params"]
+    }
+    assert decayed == {id(net.module_.encoder[i].weight) for i in (0, 2)}
+
+
 def test_weight_decay_spares_the_factor_of_gated_layers():
     halves = with_shortcuts(nn.Linear(64, 3), nn.Linear(3, 64), 64, 3, gated=(True, True))
     rescale = Rescale(torch.zeros(64), torch.tensor(1.0))

@@ -2,15 +2,22 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_low_rank_matrix
 from sklearn.decomposition import PCA
+from torch import nn
 
 from sklearn_ae._training import statistics
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.statistics import moments, principal_components
+from sklearn_ae._training.statistics import (
+    count_constant_codes,
+    moments,
+    principal_components,
+)
+from sklearn_ae.nn import Autoencoder, Rescale
 
 TABLES = {
     "digits": load_digits().data,
@@ -167,3 +174,44 @@ def test_many_wide_rows_are_never_joined(monkeypatch):
     monkeypatch.setattr(statistics._ScaledRows, "toarray", None)
     monkeypatch.setattr(statistics, "_BATCH_SIZE", 100)
     _assert_as_pca(_components_of(X, 3), X, 3)
+
+
+# Codes that do not move
+
+
+def _counted(X, encoder, monkeypatch):
+    """Give the number of constant codes, and of the batches that were looked at."""
+    monkeypatch.setattr(statistics, "_BATCH_SIZE", 100)
+    batches = []
+    encoder.register_forward_hook(lambda *arguments: batches.append(1))
+    rescale = Rescale(torch.zeros(X.shape[1]), torch.tensor(1.0))
+    module = Autoencoder(encoder, nn.Linear(1, 1), rescale, encoder.out_features)
+    return count_constant_codes(module, Rows(X.astype(np.float32)), "cpu"), len(batches)
+
+
+def _encoder(n_features, encoding_dim):
+    encoder = nn.Linear(n_features, encoding_dim)
+    nn.init.orthogonal_(encoder.weight)
+    return encoder
+
+
+def test_codes_that_all_move_are_seen_in_the_first_rows(monkeypatch):
+    X = TABLES["digits"]
+    assert _counted(X, _encoder(64, 4), monkeypatch) == (0, 1)
+
+
+def test_constant_codes_are_looked_for_in_all_rows(monkeypatch):
+    X = TABLES["digits"][:1000]
+    encoder = _encoder(64, 4)
+    nn.init.zeros_(encoder.weight[1])
+    assert _counted(X, encoder, monkeypatch) == (1, 10)
+
+
+def test_a_code_that_moves_in_the_last_rows_alone_is_not_constant(monkeypatch):
+    X = TABLES["digits"][:1000].copy()
+    X[:, 20] = 0
+    X[990:, 20] = 16
+    encoder = _encoder(64, 4)
+    nn.init.zeros_(encoder.weight[1])
+    nn.init.ones_(encoder.weight[1, 20:21])
+    assert _counted(X, encoder, monkeypatch) == (0, 10)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
+from sklearn.utils._testing import create_memmap_backed_data
 from skorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -22,7 +24,7 @@ from sklearn_ae._training.batches import Batch
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.step import ExactStep
-from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS
+from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, LinearShortcut, Rescale
 from sklearn_ae.noise import NOISES
 
 # Epochs are few by intent.
@@ -42,6 +44,19 @@ def one_layer_twice(n_in, n_out):
     return nn.Sequential(layer, nn.Tanh(), layer, nn.ReLU(), nn.Linear(n_in, n_out))
 
 
+def one_gate_twice(n_in, n_out):
+    block = LinearShortcut(nn.Sequential(nn.Linear(n_in, n_in), nn.Tanh()), nn.Linear(n_in, n_in))
+    gated = LinearShortcut(nn.Linear(n_in, n_in), nn.Linear(n_in, n_in), gated=True)
+    nn.init.constant_(gated.gate, 0.3)
+    return nn.Sequential(nn.Sequential(block, gated), nn.Tanh(), gated, nn.Linear(n_in, n_out))
+
+
+def unusual_activations(n_in, n_out):
+    activations = [nn.LeakyReLU(0.3), nn.ELU(2.0), nn.GELU("tanh"), nn.Softplus(2, 5), nn.Sigmoid()]
+    layers = [layer for activation in activations for layer in (nn.Linear(n_in, n_in), activation)]
+    return nn.Sequential(nn.Tanh(), *layers, nn.Linear(n_in, n_out))
+
+
 LAYERS = {
     "plain": {"linear_shortcut": False, "scaling": None},
     "deep": {"linear_shortcut": False, "hidden_layer_sizes": (20, 12, 8)},
@@ -50,6 +65,8 @@ LAYERS = {
     "tied": {"linear_shortcut": False, "tied_weights": True},
     "tied with shortcut": {"tied_weights": True},
     "own encoder": {"encoder": nn.Linear},
+    "own decoder with one gate twice": {"decoder": one_gate_twice},
+    "own decoder of unusual activations": {"decoder": unusual_activations},
     "own decoder with one layer twice": {"decoder": one_layer_twice},
     "own decoder ends in an activation": {
         "decoder": lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), nn.Tanh())
@@ -139,6 +156,39 @@ def test_so_it_is_with_every_noise_and_scaling(noise, scaling):
     assert_equal_curves(exactly(deepcopy(network)), by_autograd(network), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"optimizer": "adam", "optimizer_params": {"weight_decay": 0.1}},
+        {"optimizer": "adam", "optimizer_params": {"betas": (0.5, 0.9), "eps": 1e-3}},
+        {"optimizer": "adamw", "optimizer_params": {"maximize": True}, "lr": 1e-5},
+        {"optimizer_params": {"param_groups": [("encoder*", {"weight_decay": 0.0, "lr": 1e-4})]}},
+        {"batch_size": 1, "max_epochs": 2},
+        {"batch_size": 1000},
+    ],
+    ids=str,
+)
+def test_so_it_is_with_every_setting_of_the_optimizer_and_size_of_batches(parameters):
+    network = estimator(precision="float64", **parameters)
+    exact, expected = exactly(deepcopy(network)), by_autograd(network)
+    assert_allclose(exact.loss_curve_, expected.loss_curve_, rtol=1e-9)
+    assert_equal_states(exact, expected)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [csr_array, create_memmap_backed_data, lambda X: (16 * X).astype(np.uint8)],
+    ids=["sparse", "memmap", "integers"],
+)
+def test_so_it_is_with_rows_of_other_kinds(container):
+    rows = container(X)
+    dense = rows.toarray() if isinstance(rows, csr_array) else np.array(rows)
+    dense = dense.astype(np.float32) if dense.dtype == np.uint8 else dense
+    exact, expected = estimator().fit(rows), estimator().fit(dense)
+    assert exact.net_._steps_by == "exact"
+    assert exact.loss_curve_ == expected.loss_curve_
+
+
 @every_network
 def test_so_it_is_in_float32(layers):
     assert_equal_curves(exactly(estimator(**layers)), by_autograd(estimator(**layers)), rtol=1e-6)
@@ -214,6 +264,13 @@ def test_bfloat16_warns_where_the_processor_gains_nothing(monkeypatch):
         estimator(precision="bfloat16", max_epochs=1).fit(X)
 
 
+@pytest.mark.parametrize("loss", OUTPUTS)
+def test_bfloat16_refuses_losses_that_it_is_too_coarse_for(loss):
+    network = estimator(precision="bfloat16", loss=loss, output_activation=OUTPUTS[loss])
+    with pytest.raises(ValueError, match=r"precision='bfloat16': loss=.*Use precision='float32'"):
+        network.fit(X)
+
+
 @pytest.mark.parametrize("capability", ["amx_bf16", "avx512_bf16", "bf16"])
 def test_bfloat16_is_silent_where_it_gains(monkeypatch, capability):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {capability: True})
@@ -221,6 +278,10 @@ def test_bfloat16_is_silent_where_it_gains(monkeypatch, capability):
 
 
 # When it is taken
+
+
+def rescale(n_features):
+    return Rescale(torch.zeros(n_features), torch.tensor(2.0))
 
 
 class Listener(Callback):
@@ -262,6 +323,17 @@ class Freezer(Callback):
                 nn.Linear(n_in, n_out)
             )
         },
+        {
+            "encoder": lambda n_in, n_out: nn.Sequential(
+                nn.Linear(n_in, n_out), nn.ELU(inplace=True)
+            )
+        },
+        {
+            "decoder": lambda n_in, n_out: nn.Sequential(
+                nn.ReLU(inplace=True), nn.Linear(n_in, n_out)
+            )
+        },
+        {"encoder": lambda n_in, n_out: nn.Sequential(rescale(n_in), nn.Linear(n_in, n_out))},
     ],
     ids=[
         "contractive",
@@ -273,26 +345,54 @@ class Freezer(Callback):
         "dropout",
         "no bias",
         "weight norm",
+        "in place",
+        "in place first",
+        "units within",
     ],
 )
 def test_what_is_not_written_out_goes_by_autograd(parameters):
     assert estimator(max_epochs=2, **parameters).fit(X).net_._steps_by == "autograd"
 
 
-@pytest.mark.parametrize("where", ["module", "optimizer"])
-def test_hooks_of_the_user_are_called(where):
-    calls = []
+HOOKS = {
+    "forward": lambda net, hook: net.module_.encoder.register_forward_hook(hook),
+    "forward of a layer": lambda net, hook: net.module_.encoder.layers[0].register_forward_hook(
+        hook
+    ),
+    "forward of all": lambda net, hook: nn.modules.module.register_module_forward_hook(hook),
+    "before forward": lambda net, hook: net.module_.decoder.register_forward_pre_hook(hook),
+    "backward": lambda net, hook: net.module_.decoder.register_full_backward_hook(hook),
+    "before backward": lambda net, hook: net.module_.decoder.register_full_backward_pre_hook(hook),
+    "parameter": lambda net, hook: next(net.module_.parameters()).register_hook(hook),
+    "gradient": lambda net, hook: next(net.module_.parameters()).register_post_accumulate_grad_hook(
+        hook
+    ),
+    "optimizer": lambda net, hook: net.optimizer_.register_step_post_hook(hook),
+    "before optimizer": lambda net, hook: net.optimizer_.register_step_pre_hook(hook),
+}
+
+
+@pytest.mark.parametrize("register", HOOKS.values(), ids=HOOKS)
+def test_hooks_of_the_user_are_called(register):
+    calls, handles = [], []
 
     class Hooked(Callback):
         def on_train_begin(self, net, **kwargs):
-            if where == "module":
-                net.module_.encoder.register_forward_hook(lambda *arguments: calls.append(1))
-            else:
-                net.optimizer_.register_step_post_hook(lambda *arguments: calls.append(1))
+            """Register."""
+            handles.append(register(net, lambda *arguments: calls.append(1)))
 
-    fitted = estimator(max_epochs=2, callbacks=[Hooked()]).fit(X)
+        def on_epoch_end(self, net, **kwargs):
+            """Remove."""
+            handles[0].remove()
+
+    fitted = estimator(max_epochs=1, callbacks=[Hooked()]).fit(X)
     assert fitted.net_._steps_by == "autograd"
-    assert len(calls) >= 2 * 7
+    assert len(calls) >= 7
+
+
+def test_autocast_of_the_user_goes_by_autograd():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert estimator(max_epochs=1).fit(X).net_._steps_by == "autograd"
 
 
 def test_a_net_with_an_objective_of_its_own_goes_by_autograd():
@@ -380,6 +480,13 @@ def assert_equal_states(actual, expected):
 def test_the_state_of_the_optimizer_is_whole(optimizer, layers):
     network = estimator(optimizer=optimizer, max_epochs=3, precision="float64", **layers)
     assert_equal_states(exactly(deepcopy(network)), by_autograd(network))
+
+
+def test_the_last_gradients_are_left_as_autograd_leaves_them():
+    exact = exactly(estimator(max_epochs=2, precision="float64")).net_.module_
+    expected = by_autograd(estimator(max_epochs=2, precision="float64")).net_.module_
+    for own, other in zip(exact.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, other.grad, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("first", [exactly, by_autograd])

@@ -57,3 +57,33 @@ def test_the_units_are_part_of_the_state():
     other.load_state_dict(rescale.state_dict())
     assert other.scale == 3
     assert other.shift.tolist() == [1, 2]
+
+
+def test_rows_are_new_ones_even_where_nothing_changes(table):
+    table = torch.from_numpy(table)
+    rescale = Rescale(torch.zeros(30, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64))
+    for given in (rescale(table), rescale.inverse(table)):
+        assert torch.equal(given, table)
+        assert given.data_ptr() != table.data_ptr()
+
+
+def test_without_copies_nothing_is_done_where_nothing_changes(table):
+    table = torch.from_numpy(table)
+    zeros, one = torch.zeros(30, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
+    rescale = Rescale(zeros, one, copy=False)
+    assert rescale(table) is table
+    assert rescale.inverse(table) is table
+    assert torch.equal(Rescale(zeros, 2 * one, copy=False)(table), table / 2)
+    assert torch.equal(Rescale(zeros + 1, one, copy=False)(table), table - 1)
+
+
+def test_a_loaded_state_decides_whether_something_changes(table):
+    table = torch.from_numpy(table)
+    zeros, one = torch.zeros(30, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
+    does, does_not = Rescale(zeros, 2 * one, copy=False), Rescale(zeros, one, copy=False)
+    states = does.state_dict(), does_not.state_dict()
+    first, second = ({name: v.clone() for name, v in state.items()} for state in states)
+    does.load_state_dict(second)
+    does_not.load_state_dict(first)
+    assert torch.equal(does(table), table)
+    assert torch.equal(does_not(table), table / 2)
