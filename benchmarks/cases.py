@@ -68,7 +68,7 @@ CASES = {
     "digits": Case(
         digits,
         Task(sizes=(64, 32, 8), batch_size=32, n_epochs=50),
-        n_rounds=9,
+        n_rounds=15,
         n_rounds_in_parallel=9,
         ends={LOOP: 0.25, "MLPRegressor": 0.50},
         stretch=0.15,

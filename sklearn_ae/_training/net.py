@@ -348,18 +348,23 @@ class AutoencoderNet(NeuralNet):
         """Give the mean objective of rows, with the same noise each time."""
         generator = Generator().manual_seed(self.seed)
         listened = notify and self._is_listened_to(training=False)
-        losses = []
+        # Small tensors kept between large ones that are freed would tear up the memory.
+        dtype, device = self.module_.rescale.dtype, self.device
+        losses = torch.empty(len(rows), dtype=dtype, device=device)
+        first = 0
         with torch.set_grad_enabled(bool(self.contractive_penalty)):
             for batch in self._batches(rows, INFERENCE_BATCH_SIZE):
                 if listened:
                     self.notify("on_batch_begin", batch=batch[:1] * 2, training=False)
                 loss, output = self.row_loss(batch, generator)
-                losses.append(loss.detach())
+                last = first + len(loss)
+                losses[first:last] = loss.detach()
+                first = last
                 if listened:
                     step = {"loss": loss.mean().detach(), "output": output}
                     self._batch_ends(batch, step, training=False)
-        weight = None if rows.weight is None else rows.weight.to(self.device)
-        return self.criterion_.reduce(torch.cat(losses), weight).item()
+        weight = None if rows.weight is None else rows.weight.to(device)
+        return self.criterion_.reduce(losses, weight).item()
 
     def _batches(
         self, rows: Rows, size: int, order: NDArray[np.intp] | None = None

@@ -128,7 +128,7 @@ class _ScaledRows(LinearOperator):
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         for batch in self.rows.batches(_BATCH_SIZE):
-            x = (batch.x.double() - self.centre) / self.scale
+            x = (batch.x - self.centre).div_(self.scale)  # the centre is in float64
             if batch.weight is not None:
                 x *= batch.weight.double().sqrt()[:, None]
             yield x.numpy()
