@@ -1,6 +1,7 @@
 """The step that is written out: against autograd, when it is taken, and what it leaves."""
 
 import pickle
+from collections import Counter
 from copy import deepcopy
 
 import numpy as np
@@ -416,6 +417,46 @@ def test_who_listens_to_batches_gets_skorchs_loop():
 @pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "one_cycle"])
 def test_schedules_keep_it(lr_schedule):
     exactly(estimator(lr_schedule=lr_schedule))
+
+
+def test_callbacks_of_scikit_learn_keep_it():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9 has no callbacks")
+    scores = callback.ScoringMonitor(scoring=lambda estimator, X, y: {"score": estimator.score(X)})
+    exactly(estimator(max_epochs=3).set_callbacks(scores))
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_what_a_step_leaves_out_is_done_once_an_epoch(weight):
+    calls = Counter()
+
+    def counted(owner, name):
+        function = getattr(owner, name)
+
+        def count(*arguments, **options):
+            calls[name] += 1
+            return function(*arguments, **options)
+
+        return count
+
+    def calls_with(batch_size):
+        calls.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, name in (
+                (AutoencoderNet, "notify"),
+                (nn.Module, "named_modules"),
+                (torch.Tensor, "item"),
+                (torch.Tensor, "__float__"),
+                (torch.Tensor, "__bool__"),
+                (torch.Tensor, "cpu"),
+            ):
+                patch.setattr(owner, name, counted(owner, name))
+            exactly(estimator(max_epochs=3, batch_size=batch_size), sample_weight=weight)
+        return dict(calls)
+
+    few, many = calls_with(100), calls_with(8)
+    assert few == many
+    assert few["notify"] > 0
+    assert few["named_modules"] > 0
 
 
 def minus_error(net, X, y):
