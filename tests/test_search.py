@@ -68,50 +68,63 @@ def test_a_search_may_compare_losses(autoencoder, digits):
     assert len(np.unique(scores(search))) == 9
 
 
-class Threads(Callback):
-    """Notes the numbers of threads in each epoch."""
-
-    def __init__(self):
-        self.seen = set()
-
-    def on_epoch_end(self, net, **kwargs):
-        """Look."""
-        self.seen.add(thread_counts())
-
-
+@pytest.fixture
 def thread_counts():
-    """Give the numbers of threads of torch, OpenMP and BLAS."""
-    return torch.get_num_threads(), *sorted(pool["num_threads"] for pool in threadpool_info())
+    """Give a function to the numbers of threads of torch, OpenMP and BLAS."""
+
+    # Within a function, so that it goes to another process by value; so do those below.
+    def counts():
+        return torch.get_num_threads(), *sorted(pool["num_threads"] for pool in threadpool_info())
+
+    return counts
 
 
-def thread_counts_of_a_fit(autoencoder, X):
-    """Give the numbers before, while and after a fit."""
-    before = thread_counts()
-    fitted = autoencoder.set_params(callbacks=[Threads()]).fit(X)
-    ((_, threads),) = [c for c in fitted.net_.callbacks_ if isinstance(c[1], Threads)]
-    fitted.transform(X)
-    return before, threads.seen, thread_counts()
+@pytest.fixture
+def thread_counts_of_a_fit(thread_counts):
+    """Give a function to the numbers before, while and after a fit."""
+
+    class Threads(Callback):
+        def on_train_begin(self, net, **kwargs):
+            """Begin."""
+            self.seen = set()
+
+        def on_epoch_end(self, net, **kwargs):
+            """Look."""
+            self.seen.add(thread_counts())
+
+    def of_a_fit(autoencoder, X):
+        before = thread_counts()
+        fitted = autoencoder.set_params(callbacks=[Threads()]).fit(X)
+        fitted.transform(X)
+        return before, fitted.net_.callbacks_[-1][1].seen, thread_counts()
+
+    return of_a_fit
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_fit_leaves_the_numbers_of_threads(autoencoder, digits, n_threads, fails, fail_at):
+def test_a_fit_leaves_the_numbers_of_threads(
+    autoencoder, digits, n_threads, fails, fail_at, thread_counts, thread_counts_of_a_fit
+):
     here = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        before = thread_counts()
         if fails:
+            before = thread_counts()
             fail_at(3, MemoryError)
             with pytest.raises(MemoryError):
                 autoencoder.fit(digits)
+            assert thread_counts() == before
         else:
-            thread_counts_of_a_fit(autoencoder, digits)
-        assert thread_counts() == before
+            before, seen, after = thread_counts_of_a_fit(autoencoder, digits)
+            assert before[0] == n_threads
+            assert seen == {before}
+            assert after == before
     finally:
         torch.set_num_threads(here)
 
 
-def test_a_worker_has_one_thread_and_no_fit_raises_it(autoencoder, digits):
+def test_a_worker_has_one_thread_and_no_fit_raises_it(autoencoder, digits, thread_counts_of_a_fit):
     fits = Parallel(n_jobs=2)(
         delayed(thread_counts_of_a_fit)(clone(autoencoder), digits) for _ in range(4)
     )
