@@ -235,26 +235,28 @@ class AutoencoderNet(NeuralNet):
     def train_epoch(self, rows: Rows, scheduler: LRScheduler | None = None) -> float:
         """Go over the rows once, in a random order, and give their mean objective."""
         order = torch.randperm(len(rows), generator=self.generator_).numpy()
-        losses, weights = [], []
+        losses = self._room_for_losses(n_batches(len(rows), self.batch_size))
+        weights = []
         with self._module_randomness(), self._way_to_step() as step:
-            for batch in self._batches(rows, self.batch_size, order):
-                losses.append(step(batch))
+            batches = self._batches(rows, self.batch_size, order)
+            for loss, batch in zip(losses.unbind(), batches, strict=True):
+                loss.copy_(step(batch))
                 weights.append(batch.total_weight)
                 if scheduler is not None:
                     scheduler.step()
         self.history.record("train_batch_count", len(losses))
-        loss = _average(losses, weights)
-        if not isfinite(loss):
+        mean_loss = _average(losses, weights)
+        if not isfinite(mean_loss):
             raise ValueError(
-                f"lr={self.lr}: the loss became {loss} in epoch {len(self.history)}. Lower lr, "
-                "scale the data (scaling='auto'), or look into a loss of your own."
+                f"lr={self.lr}: the loss became {mean_loss} in epoch {len(self.history)}. Lower "
+                "lr, scale the data (scaling='auto'), or look into a loss of your own."
             )
         if self._steps_by != "skorch":
             # Callbacks such as Checkpoint read the last batch whether they listened or not.
             self.history.new_batch()
-            self.history.record_batch("train_loss", loss)
+            self.history.record_batch("train_loss", mean_loss)
             self.history.record_batch("train_batch_size", len(rows))
-        return loss
+        return mean_loss
 
     @contextmanager
     def _way_to_step(self) -> Iterator[Callable[[Batch], Tensor]]:
@@ -348,9 +350,7 @@ class AutoencoderNet(NeuralNet):
         """Give the mean objective of rows, with the same noise each time."""
         generator = Generator().manual_seed(self.seed)
         listened = notify and self._is_listened_to(training=False)
-        # Small tensors kept between large ones that are freed would tear up the memory.
-        dtype, device = self.module_.rescale.dtype, self.device
-        losses = torch.empty(len(rows), dtype=dtype, device=device)
+        losses = self._room_for_losses(len(rows))
         first = 0
         with torch.set_grad_enabled(bool(self.contractive_penalty)):
             for batch in self._batches(rows, INFERENCE_BATCH_SIZE):
@@ -363,8 +363,12 @@ class AutoencoderNet(NeuralNet):
                 if listened:
                     step = {"loss": loss.mean().detach(), "output": output}
                     self._batch_ends(batch, step, training=False)
-        weight = None if rows.weight is None else rows.weight.to(device)
+        weight = None if rows.weight is None else rows.weight.to(self.device)
         return self.criterion_.reduce(losses, weight).item()
+
+    def _room_for_losses(self, n_losses: int) -> Tensor:
+        # Small tensors kept between large ones that are freed would tear up the memory.
+        return torch.empty(n_losses, dtype=self.module_.rescale.dtype, device=self.device)
 
     def _batches(
         self, rows: Rows, size: int, order: NDArray[np.intp] | None = None
@@ -453,9 +457,9 @@ class AutoencoderNet(NeuralNet):
         )
 
 
-def _average(losses: list[Tensor], weights: list[Tensor | int]) -> float:
+def _average(losses: Tensor, weights: list[Tensor | int]) -> float:
     """Average over an epoch, which waits for the device once."""
     weighted = isinstance(weights[0], Tensor)
     stacked = torch.stack(cast(list[Tensor], weights)) if weighted else torch.tensor(weights)
     weight = stacked.cpu().double()
-    return float(torch.stack(losses).cpu().double() @ weight / weight.sum())
+    return float(losses.cpu().double() @ weight / weight.sum())
