@@ -48,7 +48,8 @@ class Loss:
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Give the squared difference."""
-    return (output - target).square()
+    difference = output - target
+    return difference * difference  # square() takes twice as long on a small batch
 
 
 def squared_error_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
