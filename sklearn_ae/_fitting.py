@@ -28,11 +28,8 @@ from sklearn_ae._training.callbacks import (
 )
 from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.losses import LOSSES, ReconstructionLoss, resolve_loss
-from sklearn_ae._training.net import (
-    OPTIMIZERS,
-    AutoencoderNet,
-    TrainingRows,
-)
+from sklearn_ae._training.net import AutoencoderNet, TrainingRows
+from sklearn_ae._training.optimizers import OPTIMIZERS
 from sklearn_ae._training.random import may_draw, may_write, seeded, seeds
 from sklearn_ae._training.scaling import rescale_for
 from sklearn_ae._training.start import start_at_pca

@@ -16,24 +16,17 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochScoring, EpochTimer, PrintLog
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Generator, Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from sklearn_ae._training.batches import Batch, Rows, n_batches
 from sklearn_ae._training.losses import squared_jacobian
+from sklearn_ae._training.optimizers import decaying_layers_alone, start_schedule
 from sklearn_ae._training.random import seeded
 from sklearn_ae._training.step import ExactStep, allows_exact_step
 from sklearn_ae.noise import Noise
 
 # Rows that a half of the network is run on at once.
 INFERENCE_BATCH_SIZE = 2048
-
-# Each with the parameters that differ from torch's own defaults.
-OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True, "weight_decay": 1.0}),
-    "sgd": (torch.optim.SGD, {"fused": True}),
-}
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -138,23 +131,10 @@ class AutoencoderNet(NeuralNet):
         """Keep weight decay to the weights of the layers."""
         (groups,), parameters = super().get_params_for_optimizer(prefix, named_parameters)
         known = signature(self.optimizer).parameters
-        if "weight_decay" not in known:
-            return (groups,), parameters
-        default = parameters.get("weight_decay", known["weight_decay"].default)
-        if not any(group.get("weight_decay", default) for group in groups):
-            return (groups,), parameters
-        decayed = {
-            id(parameter)
-            for name, parameter in self.module_.named_parameters()
-            if parameter.ndim > 1 and ".shortcut." not in name
-        }
-        split = []
-        for group in groups:
-            layers = [p for p in group["params"] if id(p) in decayed]
-            others = [p for p in group["params"] if id(p) not in decayed]
-            split.append({**group, "params": layers})
-            split.append({**group, "params": others, "weight_decay": 0.0})
-        return ([group for group in split if group["params"]],), parameters
+        if "weight_decay" in known:
+            default = parameters.get("weight_decay", known["weight_decay"].default)
+            groups = decaying_layers_alone(groups, self.module_, default)
+        return (groups,), parameters
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> Self:
         """Build the optimizer; what it refuses is said in the words of the estimators."""
@@ -209,7 +189,8 @@ class AutoencoderNet(NeuralNet):
         """
         epochs = self.max_epochs if epochs is None else epochs
         n_steps = n_batches(len(X.train), self.batch_size) * epochs
-        scheduler = self._scheduler(self.lr_schedule if scheduled else "constant", n_steps)
+        lr_schedule = self.lr_schedule if scheduled else "constant"
+        scheduler = start_schedule(self.optimizer_, lr_schedule, lr=self.lr, n_steps=n_steps)
         datasets = {
             "dataset_train": X.train.as_skorch(),
             "dataset_valid": None if X.validation is None else X.validation.as_skorch(),
@@ -406,17 +387,6 @@ class AutoencoderNet(NeuralNet):
         net.module_, net.optimizer_, net.generator_, net.history_ = deepcopy(parts)
         net.module_.load_state_dict(weights)
         return net
-
-    def _scheduler(self, lr_schedule: str, n_steps: int) -> LRScheduler | None:
-        for group in self.optimizer_.param_groups:
-            group["lr"] = self.lr
-        if lr_schedule == "cosine":
-            return CosineAnnealingLR(self.optimizer_, T_max=n_steps)
-        if lr_schedule == "one_cycle":
-            return OneCycleLR(
-                self.optimizer_, max_lr=self.lr, total_steps=n_steps + 1, cycle_momentum=False
-            )
-        return None
 
     @contextmanager
     def _module_randomness(self) -> Iterator[None]:
