@@ -43,8 +43,6 @@ TRAINED = {
     "random_state": 0,
 }
 
-EXPECTED_FAILURES: dict[str, str] = {}
-
 # What scikit-learn runs on its own estimators beside those of parametrize_with_checks.
 FURTHER_CHECKS = [
     estimator_checks.check_dataframe_column_names_consistency,
@@ -81,18 +79,12 @@ def test_the_public_estimators_are_found():
     assert sklearn_ae.AutoencoderTransformer in ESTIMATORS
 
 
-@parametrize_with_checks(
-    [Estimator() for Estimator in ESTIMATORS],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-)
+@parametrize_with_checks([Estimator() for Estimator in ESTIMATORS])
 def test_the_defaults_pass(estimator, check):
     check(estimator)
 
 
-@parametrize_with_checks(
-    [trained(Estimator) for Estimator in ESTIMATORS],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-)
+@parametrize_with_checks([trained(Estimator) for Estimator in ESTIMATORS])
 def test_an_instance_that_is_trained_passes(estimator, check):
     check(estimator)
 

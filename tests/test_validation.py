@@ -486,7 +486,7 @@ def test_a_fitted_one_goes_on_after_a_failure_as_if_there_had_been_none():
 
 
 def test_names_of_columns_stay_those_of_the_fitted_one_after_a_failure():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas names the columns")
     frame = pandas.DataFrame(X).add_prefix("pixel")
     fitted = small().fit(frame)
 
