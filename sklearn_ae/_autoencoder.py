@@ -6,13 +6,16 @@ from numbers import Integral
 from typing import Any, ClassVar, cast
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
-from torch import nn
+from torch import Generator, nn
 from torch.optim import Optimizer
 
 from sklearn_ae._base import _BaseAutoencoder
 from sklearn_ae._compat import StrOptions
+from sklearn_ae._parameters import NETWORK, OBJECTIVE, TRAINING
 from sklearn_ae._training.losses import EntryLoss
+from sklearn_ae._training.random import seeded
 from sklearn_ae._validation import check_layer_sizes, check_widths
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
 
@@ -56,7 +59,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         What corrupts the rows that go in, while the clean ones stay the target.
     noise_level : float, default=0.5
         Standard deviation in the units of the data for Gaussian noise; for the others the
-        share of the entries that are replaced, in [0, 1].
+        share of the entries that are replaced, in [0, 1]: by the mean of their feature for
+        "masking", by its least or greatest value for "salt_and_pepper".
     sparsity_penalty : float, default=0.0
         Factor of the sum of the absolute codes of a row, added to its loss.
     contractive_penalty : float, default=0.0
@@ -65,10 +69,11 @@ class AutoencoderTransformer(_BaseAutoencoder):
     trim : float, default=0.0
         Share of the rows of a batch, those of greatest loss, that do not count, in [0, 1).
     optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
-        How a step is taken. A class is one of `torch.optim`.
+        How a step is taken. A class is one of `torch.optim`; `torch.optim.Adam`, `AdamW` and
+        `SGD` are as fast as their names, with torch's own defaults.
     optimizer_params : dict, default=None
         Its further parameters. Weight decay acts on the weights of the layers alone; it is
-        1 for "adamw" unless given.
+        1 for "adamw" unless given. A group in "param_groups" may have a "lr" of its own.
     lr : float, default=1e-3
         Learning rate, the greatest of a schedule.
     lr_schedule : {"constant", "cosine", "one_cycle"}, default="one_cycle"
@@ -79,26 +84,28 @@ class AutoencoderTransformer(_BaseAutoencoder):
     max_epochs : int, default=20
         How often a fit goes over the rows at most.
     tol : float, default=1e-4
-        Share of the least loss by which an epoch has to improve it to count as better.
+        Share of the least loss by which an epoch has to improve it to count as better. It does
+        nothing with a schedule.
     n_iter_no_change : int, default=10
-        With a constant rate, epochs in a row without improvement that end the fit.
+        With a constant rate, epochs in a row without improvement that end the fit. It does
+        nothing with a schedule, which is gone through to its end.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out and to keep the weights of least loss on them; with a constant
-        rate the fit ends when it no longer falls. "auto" does so from 1,000 rows up: the tenth
-        of fewer is too small to choose by.
+        Whether to hold rows out and to keep the weights of least loss on them. The fit ends
+        before `max_epochs` only with ``lr_schedule="constant"``, when that loss no longer
+        falls. "auto" holds rows out from 1,000 up: the tenth of fewer is too small to choose by.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
         Whether a fit goes on from the weights of the last.
     random_state : int, RandomState instance or None, default=None
-        Where initialisation, held-out rows, order and noise are drawn from. With None each
-        fit is another; numpy's global generator is left alone.
-    scaling : {"auto", "global", "standard", "range"} or None, default="auto"
+        Where initialisation, held-out rows, order and noise are drawn from. With None it is
+        numpy's global generator, which an int leaves alone.
+    scaling : {"auto", "global", "standard", "range", "spread"} or None, default="auto"
         Units of the network. "global" centres each feature and divides all by one scale;
         "standard" divides each by its own; "range" is one affine map to [0, 1], from the
-        range of the type for unsigned images. "auto" is "global" for an identity output, for
-        a sigmoid "range" with integers and None with floats, and for a softplus one scale
-        without a centre.
+        range of the type for unsigned images; "spread" divides all by one scale and leaves
+        zero where it is. "auto" is "global" for an identity output, for a sigmoid "range"
+        with integers and None with floats, and for a softplus "spread".
     device : {"cpu", "cuda", "mps", "auto"}, default="cpu"
         Where the network is.
     precision : {"float32", "float64", "bfloat16"}, default="float32"
@@ -128,10 +135,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
         Mean objective of each epoch while training. The objective is in the units of the
         network: with scaling "global" a squared error is the share of the variance lost.
     validation_loss_curve_ : list of float or None
-        Objective on the validation rows after each epoch.
+        Objective on the validation rows after each epoch, NaN for epochs that had none.
     best_loss_ : float
-        Objective of the weights kept: on the validation rows if there are any, else its mean
-        over the epoch that they come from.
+        Objective of the weights kept: on the validation rows if there are any, else over all
+        rows. Without PCA to compare with it is, of the latter, the mean while training.
     best_epoch_ : int
         The epoch that they are of; 0 is the start.
     pca_loss_ : float or None
@@ -169,7 +176,9 @@ class AutoencoderTransformer(_BaseAutoencoder):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        **_BaseAutoencoder._parameter_constraints,
+        **NETWORK,
+        **OBJECTIVE,
+        **TRAINING,
         "hidden_layer_sizes": ["array-like", Integral],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
@@ -244,20 +253,20 @@ class AutoencoderTransformer(_BaseAutoencoder):
         self.callbacks = callbacks
         self.verbose = verbose
 
-    def _build_module(self, n_features: int) -> tuple[nn.Module, nn.Module]:
+    def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
         sizes = check_layer_sizes(self.hidden_layer_sizes)
-        activation = ACTIVATIONS[self.activation]
         if self.tied_weights and (self.encoder or self.decoder):
             raise ValueError(
                 "tied_weights=True: an encoder or decoder of your own can't be tied. Use "
                 "tied_weights=False, or share the weights in your modules."
             )
-        encoder = self._half("encoder", n_features, self.encoding_dim, sizes)
+        encoder = self._half("encoder", n_features, self.encoding_dim, sizes, generator)
         decoder: nn.Module
         if self.tied_weights:
+            activation = ACTIVATIONS[self.activation]
             decoder = tied_dense(cast(nn.Sequential, encoder), activation=activation)
         else:
-            decoder = self._half("decoder", self.encoding_dim, n_features, sizes[::-1])
+            decoder = self._half("decoder", self.encoding_dim, n_features, sizes[::-1], generator)
         if self.linear_shortcut:
             encoder, decoder = with_shortcuts(
                 encoder,
@@ -265,11 +274,17 @@ class AutoencoderTransformer(_BaseAutoencoder):
                 n_features,
                 self.encoding_dim,
                 gated=(self.encoder is not None, self.decoder is not None),
+                generator=generator,
             )
-        return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation]())
+        return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation].layer())
 
     def _half(
-        self, name: str, in_features: int, out_features: int, sizes: tuple[int, ...]
+        self,
+        name: str,
+        in_features: int,
+        out_features: int,
+        sizes: tuple[int, ...],
+        generator: Generator,
     ) -> nn.Module:
         own = getattr(self, name)
         if own is None:
@@ -278,13 +293,16 @@ class AutoencoderTransformer(_BaseAutoencoder):
                 out_features,
                 hidden_layer_sizes=sizes,
                 activation=ACTIVATIONS[self.activation],
+                generator=generator,
             )
         if isinstance(own, nn.Module):
             raise ValueError(
                 f"{name}={own!r} is a module. Pass what gives one for two widths: its class, or "
                 "a function."
             )
-        # A function may give the same module every time, which stays the user's.
-        module = deepcopy(own(in_features, out_features))
-        check_widths(name, own, module, in_features, out_features)
+        # Torch's own layers draw from its global generator alone.
+        with seeded(int(torch.randint(2**31, (), generator=generator))):
+            # A function may give the same module every time, which stays the user's.
+            module = deepcopy(own(in_features, out_features))
+            check_widths(name, own, module, in_features, out_features)
         return module

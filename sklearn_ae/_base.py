@@ -1,7 +1,7 @@
 """What all autoencoders share: using and scoring what was fitted."""
 
-from collections.abc import Callable
-from math import isfinite
+from collections.abc import Callable, Iterator
+from math import isfinite, isnan, nan
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_ae._fitting import _Fitting
-from sklearn_ae._training.batches import Rows, as_tensor, on_device
-from sklearn_ae._training.net import INFERENCE_BATCH_SIZE
+from sklearn_ae._input import rows_that_count
+from sklearn_ae._training.batches import Batch, Rows, as_tensor, on_device, rows_at_once
 from sklearn_ae._training.statistics import moments
-from sklearn_ae._validation import Matrix, check_codes, check_sample_weight
+from sklearn_ae._validation import Matrix, check_codes
+from sklearn_ae.nn import Decoder, Encoder
 
 
 class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitting):
@@ -57,24 +58,45 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         module = self.net_.module_
         return self._run(module.decode, check_codes(X, module.encoding_dim), self.n_features_in_)
 
-    def reconstruct(self, X: ArrayLike) -> NDArray:
+    def reconstruct(self, X: ArrayLike, *, observed: ArrayLike | None = None) -> NDArray:
         """Give what the autoencoder makes of rows: ``inverse_transform(transform(X))``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
+        observed : array-like of bool of shape (n_samples, n_features), default=None
+            The entries that are known. For the others, which may be NaN, the mean of the
+            feature over the training rows goes in. None is all of them.
 
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
             In the units of the data; float64 for float64 rows, else float32.
-        """
-        X = self._check_rows_to_use(X)
-        return self._run(self.net_.module_, X, self.n_features_in_)
 
-    def reconstruction_error(self, X: ArrayLike, *, per_feature: bool = False) -> NDArray:
+        Raises
+        ------
+        ValueError
+            If a row lies so far out that the network can't represent it.
+        """
+        if observed is None:
+            X = self._check_rows_to_use(X)
+            return self._run(self.net_.module_, X, self.n_features_in_)
+        check_is_fitted(self)
+        rows = self._check_rows(X, observed=observed)
+        module = self.net_.module_
+        output = np.empty(rows.source.shape, dtype=_dtype_for(rows.source))
+        for chunk, batch in self._batches(rows):
+            output[chunk] = module(batch.x).cpu().numpy()
+        return _checked(output)
+
+    def reconstruction_error(
+        self, X: ArrayLike, *, per_feature: bool = False, observed: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
         """Give the loss of each row.
+
+        Rows beyond the range that a loss is defined for have the loss at the end of that range,
+        and their distance to it: whatever lies further out has a greater one.
 
         Parameters
         ----------
@@ -82,16 +104,44 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             The rows.
         per_feature : bool, default=False
             Whether to give the loss of each entry instead of its mean over the features.
+        observed : array-like of bool of shape (n_samples, n_features), default=None
+            The entries that are known, over which the mean is; entries of the others are NaN.
+            None is all of them.
 
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            The fitted loss in the units of the data: for the squared error their square.
+            The fitted loss in the units of the data: for the squared error their square. It is
+            float64 for rows of any dtype, since errors of rows that lie far out need it.
+
+        Raises
+        ------
+        ValueError
+            If nothing is observed of a row, or its error is beyond float64.
         """
-        X = self._check_rows_to_use(X)
-        if per_feature:
-            return self._run(self._entry_loss, X, self.n_features_in_)
-        return self._run(lambda x: self._entry_loss(x).mean(dim=1, keepdim=True), X, 1).ravel()
+        if observed is None:
+            rows = Rows(self._check_rows_to_use(X))
+        else:
+            check_is_fitted(self)
+            rows = self._check_rows(X, observed=observed)
+        if rows.observed is not None and not per_feature and not rows.observed.any(axis=1).all():
+            row = np.flatnonzero(~rows.observed.any(axis=1))[0]
+            raise ValueError(
+                f"observed is False throughout row {row}, which therefore has no error. Leave "
+                "such rows out."
+            )
+        net = self.net_
+        errors = np.empty((len(rows), self.n_features_in_ if per_feature else 1))
+        for chunk, batch in self._batches(rows):
+            errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
+        if not np.isfinite(errors).all():
+            raise ValueError(
+                f"X: the error of {(~np.isfinite(errors)).any(axis=1).sum()} rows is beyond "
+                "float64. Divide them by a constant, or clip them."
+            )
+        if per_feature and rows.observed is not None:
+            errors[~rows.observed] = nan
+        return errors if per_feature else errors.ravel()
 
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Give how typical each row is: minus its `reconstruction_error`.
@@ -111,7 +161,12 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         return -self.reconstruction_error(X)
 
     def score(
-        self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        observed: ArrayLike | None = None,
     ) -> float:
         """Give the share of the variance of rows that their reconstruction explains.
 
@@ -126,6 +181,8 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             Ignored; present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. None is a weight of 1 each.
+        observed : array-like of bool of shape (n_samples, n_features), default=None
+            The entries that are known, of which the shares are. None is all of them.
 
         Returns
         -------
@@ -133,22 +190,25 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             1 for a perfect reconstruction, 0 for the mean of the rows, at most 1.
         """
         check_is_fitted(self)
-        X = self._check_X(X, ensure_min_samples=2)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X)
-        rows = Rows(X, sample_weight=sample_weight)
-        left = np.zeros(self.n_features_in_)
-        for batch in rows.batches(INFERENCE_BATCH_SIZE):
-            with torch.inference_mode():
-                output = self.net_.module_(on_device(batch.x, self.net_.device)).cpu()
-            squares = (batch.x.double() - output.double()).square().numpy()
-            left += squares.sum(axis=0) if batch.weight is None else batch.weight.numpy() @ squares
+        checked = self._check_rows(X, sample_weight, observed, min_samples=2)
+        rows = rows_that_count(checked, np.float64)
+        module = self.net_.module_
+        left, total = np.zeros(rows.n_features), np.zeros(rows.n_features)
+        for _, batch in self._batches(rows):
+            squares = (batch.x.double() - module(batch.x).double()).square().cpu().numpy()
+            weight = np.ones((len(squares), 1))
+            if batch.weight is not None:
+                weight = batch.weight.cpu().numpy()[:, None]
+            if batch.observed is not None:
+                weight = weight * batch.observed.cpu().numpy()
+            left += (weight * squares).sum(axis=0)
+            total += weight.sum(axis=0)
+        _checked(left)
         variance = moments(rows).variance
         varies = variance > 0  # a constant feature has no share of the variance
         if not varies.any():
             return float(np.mean(left == 0))
-        n_samples = len(rows) if sample_weight is None else sample_weight.sum()
-        return float(1 - left[varies].sum() / (variance[varies].sum() * n_samples))
+        return float(1 - left[varies].sum() / (variance * total)[varies].sum())
 
     def _check_rows_to_use(self, X: ArrayLike) -> Matrix:
         """Check that there is a network, and rows that it takes.
@@ -174,36 +234,37 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
 
     def _run(self, function: Callable[[Tensor], Tensor], X: Matrix, width: int) -> NDArray:
         """Run a part of the network over rows, in chunks, into one array."""
-        dtype = np.float64 if X.dtype == np.float64 else np.float32
-        output = np.empty((X.shape[0], width), dtype=dtype)
+        output = np.empty((X.shape[0], width), dtype=_dtype_for(X))
+        n_at_once = rows_at_once(max(X.shape[1], width))
         with torch.inference_mode():
-            for first in range(0, X.shape[0], INFERENCE_BATCH_SIZE):
-                chunk = slice(first, first + INFERENCE_BATCH_SIZE)
+            for first in range(0, X.shape[0], n_at_once):
+                chunk = slice(first, first + n_at_once)
                 x = on_device(as_tensor(X[chunk]), self.net_.device)
                 output[chunk] = function(x).cpu().numpy()
-        return output
+        return _checked(output)
 
-    def _entry_loss(self, x: Tensor) -> Tensor:
-        """Give the loss of each entry of rows, in the units of the data."""
-        module, entries = self.net_.module_, self.net_.criterion_.entries
-        if self.net_.degree is None:
-            return entries(module(x), x.clone())  # which the user's loss may write into
-        target = module.rescale(x)
-        loss = entries(module.decoder(module.encoder(target)), target)
-        # In the dtype of the rows, whose squares may lie beyond what float32 holds.
-        return loss.to(x.dtype) * module.rescale.scale.to(x.dtype) ** self.net_.degree
+    def _batches(self, rows: Rows) -> Iterator[tuple[slice, Batch]]:
+        """Give rows in batches, and where in the results each belongs."""
+        net, first = self.net_, 0
+        with torch.inference_mode():
+            for batch in rows.batches(
+                rows_at_once(rows.n_features), device=net.device, rescale=net.module_.rescale
+            ):
+                last = first + len(batch.x)
+                yield slice(first, last), batch
+                first = last
 
     # What there is to know of a fitted one
 
     @property
     def encoder_(self) -> nn.Module:
         """Module from rows in the units of the data to codes."""
-        return self.net_.module_.halves()[0]
+        return Encoder(self.net_.module_)
 
     @property
     def decoder_(self) -> nn.Module:
         """Module from codes to rows in the units of the data."""
-        return self.net_.module_.halves()[1]
+        return Decoder(self.net_.module_)
 
     @property
     def n_iter_(self) -> int:
@@ -217,9 +278,12 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
 
     @property
     def validation_loss_curve_(self) -> list[float] | None:
-        """Objective on the validation rows after each epoch; None where there are none."""
-        losses = [row["valid_loss"] for row in self.net_.history if "valid_loss" in row]
-        return losses or None
+        """Objective on the validation rows after each epoch, NaN for epochs that had none.
+
+        None where no epoch had any.
+        """
+        losses = [row.get("valid_loss", nan) for row in self.net_.history]
+        return None if all(map(isnan, losses)) else losses
 
     @property
     def loss_(self) -> float:
@@ -250,3 +314,19 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _dtype_for(X: Matrix) -> type[np.floating]:
+    return np.float64 if X.dtype == np.float64 else np.float32
+
+
+def _checked(output: NDArray) -> NDArray:
+    """Give what a network gave, unless it is beyond what its numbers hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        may_be_finite = np.isfinite(output.sum())  # one pass, and no array of bool
+    if not may_be_finite and not np.isfinite(output).all():
+        raise ValueError(
+            "X: values lie so far out that the network can't represent them. Divide X by a "
+            "constant, clip it, or use precision='float64'."
+        )
+    return output

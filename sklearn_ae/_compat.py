@@ -1,23 +1,33 @@
-"""What differs between versions of scikit-learn, and its private names that we use."""
+"""What differs between versions of scikit-learn, and the private names that we use.
 
-from sklearn.base import _fit_context
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Hidden,
-    Interval,
-    StrOptions,
-    validate_params,
-)
+Each private name stands here with the reason why there is no public one that gives the same.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
+from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+from torch.optim import Optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "CallbackSupportMixin",
-    "HasMethods",
-    "Hidden",
     "Interval",
     "StrOptions",
+    "TorchDispatchMode",
     "_check_sample_weight",
     "_fit_context",
+    "aten",
+    "has_hooks",
+    "has_hooks_on_all_modules",
+    "init_callback_context",
+    "is_written_into",
     "validate_params",
 ]
 
@@ -27,3 +37,54 @@ except ImportError:  # scikit-learn < 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in where scikit-learn has no callbacks: nothing to set, nobody to tell."""
+
+
+def init_callback_context(estimator: BaseEstimator, max_subtasks: int) -> Any:
+    """Give the context of a fit, or None where scikit-learn has no callbacks.
+
+    Estimators of others are to call this method of the mixin, which has no public name yet.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    return estimator._init_callback_context(max_subtasks=max_subtasks)
+
+
+# The derivatives of activations that autograd itself calls have no other name.
+aten = torch.ops.aten
+
+# Torch can register hooks, but not be asked whether there are any.
+_HOOKS = {
+    nn.Module: (
+        "_forward_pre_hooks",
+        "_forward_hooks",
+        "_backward_pre_hooks",
+        "_backward_hooks",
+    ),
+    Optimizer: ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"),
+    Tensor: ("_backward_hooks", "_post_accumulate_grad_hooks"),
+}
+
+
+def has_hooks_on_all_modules() -> bool:
+    """Whether a user listens to whatever module there is."""
+    return _has_any_global_hook()  # type: ignore[no-untyped-call]
+
+
+def has_hooks(hooked: nn.Module | Optimizer | Tensor) -> bool:
+    """Whether a user listens to a module, an optimizer or the gradient of a parameter."""
+    return any(_hooks_of(hooked))
+
+
+def _hooks_of(hooked: nn.Module | Optimizer | Tensor) -> Iterator[Any]:
+    if isinstance(hooked, Optimizer):
+        yield from (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
+    kind = next(kind for kind in _HOOKS if isinstance(hooked, kind))
+    yield from (getattr(hooked, name) for name in _HOOKS[kind])
+
+
+def is_written_into(tensor: Tensor) -> bool:
+    """Whether an operation wrote into a tensor, or a view of it, since it was made.
+
+    Comparing values would miss what happens to leave them as they are.
+    """
+    return tensor._version > 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -16,9 +15,6 @@ from torch import nn
 from sklearn_ae._compat import _check_sample_weight
 
 Matrix: TypeAlias = NDArray | csr_array | csr_matrix
-
-# Where each output activation can reach.
-OUTPUT_RANGES = {"identity": (-inf, inf), "sigmoid": (0.0, 1.0), "softplus": (0.0, inf)}
 
 # Rounding of a rescaled extreme.
 _TOLERANCE = 1e-6
@@ -101,7 +97,7 @@ def check_widths(
 
 
 def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
-    """Give the weights as an array.
+    """Give the weights as an array, the greatest of which is 1.
 
     Parameters
     ----------
@@ -125,7 +121,7 @@ def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if weight.min() < 0:
         raise ValueError(f"sample_weight: negative values such as {weight.min()} have no meaning.")
-    return weight
+    return weight / weight.max()  # their squares and sums are numbers, however small or large
 
 
 def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
@@ -158,7 +154,36 @@ def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
     return mask
 
 
-def check_noise_level(noise: str | None, noise_level: float) -> None:
+def check_finite_where_observed(X: Matrix, observed: NDArray[np.bool_]) -> None:
+    """Check that the entries that count are numbers; it does not matter what the others are.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix, CSR array} of shape (n_samples, n_features)
+        The rows.
+    observed : ndarray of bool of shape (n_samples, n_features)
+        Which entries count.
+
+    Raises
+    ------
+    ValueError
+        If one of them is NaN or infinite.
+    """
+    if not isinstance(X, np.ndarray):
+        entries = X.tocoo()
+        broken = ~np.isfinite(entries.data) & observed[entries.row, entries.col]
+    elif X.dtype.kind == "f":
+        broken = ~np.isfinite(X) & observed
+    else:
+        return
+    if broken.any():
+        raise ValueError(
+            f"X: {broken.sum()} of the observed entries are NaN or infinity. Set observed to False "
+            "where a value is missing."
+        )
+
+
+def check_share(noise: str | None, noise_level: float) -> None:
     """Check that the level of a noise that replaces entries is a share.
 
     Parameters
@@ -173,7 +198,7 @@ def check_noise_level(noise: str | None, noise_level: float) -> None:
     ValueError
         If it is not.
     """
-    if noise in ("masking", "salt_and_pepper") and noise_level > 1:
+    if noise_level > 1:
         raise ValueError(
             f"noise_level={noise_level}: with noise={noise!r} it is the share of the entries "
             "that are replaced. Use a value in [0, 1]."
@@ -231,30 +256,6 @@ def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:
     return codes
 
 
-def check_output(loss: object, allowed: tuple[str, ...], output_activation: str) -> None:
-    """Check that an output activation keeps to where the loss is defined.
-
-    Parameters
-    ----------
-    loss : str or callable
-        The parameter `loss`, for the message.
-    allowed : tuple of str
-        Output activations that do; empty for any.
-    output_activation : str
-        Name of the output activation.
-
-    Raises
-    ------
-    ValueError
-        If it does not.
-    """
-    if allowed and output_activation not in allowed:
-        raise ValueError(
-            f"loss={loss!r} is not defined for all outputs of "
-            f"output_activation={output_activation!r}. Use one of {allowed}."
-        )
-
-
 def check_loss(
     loss: object, entries: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], n_features: int
 ) -> None:
@@ -287,14 +288,46 @@ def check_loss(
         )
 
 
+def check_reach(
+    loss: object,
+    loss_range: tuple[float, float],
+    outputs: dict[str, tuple[float, float]],
+    name: str,
+) -> None:
+    """Check that an output activation keeps to where the loss is defined.
+
+    Parameters
+    ----------
+    loss : str or callable
+        The parameter `loss`, for the message.
+    loss_range : tuple of (float, float)
+        Least and greatest output that it is defined for.
+    outputs : dict of tuple of (float, float)
+        Least and greatest value that each output activation reaches.
+    name : str
+        That of the output activation.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    low, high = loss_range
+    allowed = [each for each, reach in outputs.items() if low <= reach[0] and reach[1] <= high]
+    if name not in allowed:
+        raise ValueError(
+            f"loss={loss!r} is not defined for all outputs of output_activation={name!r}. Use "
+            f"one of {allowed}."
+        )
+
+
 def check_range(
     low: float,
     high: float,
     *,
-    loss: object,
-    loss_range: tuple[float, float],
-    output_activation: str,
+    ranges: dict[str, tuple[float, float]],
     scaling: object,
+    is_first: bool,
 ) -> None:
     """Check that rows, in the units of the network, lie where loss and output reach.
 
@@ -302,28 +335,23 @@ def check_range(
     ----------
     low, high : float
         Least and greatest entry.
-    loss : str or callable
-        The parameter `loss`, for the message.
-    loss_range : tuple of (float, float)
-        Least and greatest target that it is defined for.
-    output_activation : str
-        Name of the output activation.
+    ranges : dict of tuple of (float, float)
+        Least and greatest value that each part takes, by what to call it in the message.
     scaling : str or None
         The parameter `scaling`, for the message.
+    is_first : bool
+        Whether these are the rows that set the units.
 
     Raises
     ------
     ValueError
         If they lie outside.
     """
-    asked = {
-        f"output_activation={output_activation!r}": OUTPUT_RANGES[output_activation],
-        f"loss={loss!r}": loss_range,
-    }
-    for what, (least, greatest) in asked.items():
+    way_out = "scaling='range'" if is_first else "a fit to rows of the whole range"
+    for what, (least, greatest) in ranges.items():
         if low < least - _TOLERANCE or high > greatest + _TOLERANCE:
             raise ValueError(
                 f"{what} needs values in [{least:g}, {greatest:g}], but with "
                 f"scaling={scaling!r} X has values from {low:.6g} to {high:.6g}. Use "
-                "scaling='range', or output_activation='identity' with another loss."
+                f"{way_out}, or output_activation='identity' with another loss."
             )

@@ -1,21 +1,23 @@
 """Rows of whatever holds them, as batches of tensors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import NamedTuple, Self
 
 import numpy as np
-import skorch.dataset
 import torch
 from numpy.typing import NDArray
+from skorch.dataset import Dataset
 from torch import Tensor
-from torch.utils.data import Dataset, Subset
 
 from sklearn_ae._validation import Matrix
+from sklearn_ae.nn import Rescale
 
 # What is converted at once: enough for one call to cost little beside its work, little
 # beside the data.
 _CHUNK_ENTRIES = 2**20
+# What a half of the network is run on at once: no layer is much wider than a row.
+_MAX_ROWS_AT_ONCE, _MAX_ENTRIES_AT_ONCE = 2048, 2**21
 
 
 class Batch(NamedTuple):
@@ -38,55 +40,62 @@ class Batch(NamedTuple):
 
 
 class Rows(Dataset):
-    """Rows of an array, with what counts in them.
+    """Rows of an array, with what counts in them; for skorch, a dataset.
 
     Nothing is copied but the rows of a batch: sparse, integer and memory-mapped rows become
     dense floats when they are read.
 
     Parameters
     ----------
-    X : {ndarray, CSR matrix, CSR array} of shape (n_rows, n_features)
+    source : {ndarray, CSR matrix, CSR array} of shape (n_rows, n_features)
     y : None
         Present for skorch: a row is its own target.
     index : ndarray of int of shape (n_samples,), default=None
-        Which rows of X these are; None is all of them.
+        Which rows of the source these are; None is all of them.
     sample_weight : ndarray of shape (n_rows,), default=None
-        Weight of each row of X.
+        Weight of each row of the source.
     observed : ndarray of bool of shape (n_rows, n_features), default=None
-        Which entries of X the loss counts.
+        Which entries of the source are known. It does not matter what stands in the others.
     """
 
     def __init__(
         self,
-        X: Matrix,
+        source: Matrix,
         y: None = None,
         *,
         index: NDArray[np.intp] | None = None,
         sample_weight: NDArray | None = None,
         observed: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.X = X
+        self.source = source
         self.index = index
         self.sample_weight = sample_weight
         self.observed = observed
 
     def __len__(self) -> int:
-        return self.X.shape[0] if self.index is None else len(self.index)
+        return self.source.shape[0] if self.index is None else len(self.index)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """Give one row as input and target."""
         (batch,) = self.subset(np.array([position])).batches(1)
         return batch.x[0], batch.x[0]
 
-    def as_skorch(self) -> Dataset:
-        """Give the rows as what skorch's callbacks know to look into, without a copy."""
-        whole = skorch.dataset.Dataset(self.X, self.X)
-        return whole if self.index is None else Subset(whole, self.index.tolist())
+    # What skorch's callbacks look at; a copy where these are some of the rows.
+
+    @property
+    def X(self) -> Matrix:
+        """The rows, in the container that they came in."""
+        return self.source if self.index is None else self.source[self.index]
+
+    @property
+    def y(self) -> Matrix:
+        """Their targets: themselves."""
+        return self.X
 
     @property
     def n_features(self) -> int:
         """Number of columns."""
-        return self.X.shape[1]
+        return self.source.shape[1]
 
     @property
     def weight(self) -> Tensor | None:
@@ -98,7 +107,7 @@ class Rows(Dataset):
     def subset(self, positions: NDArray[np.intp]) -> Self:
         """Give the rows at some positions."""
         return type(self)(
-            self.X,
+            self.source,
             index=positions if self.index is None else self.index[positions],
             sample_weight=self.sample_weight,
             observed=self.observed,
@@ -106,47 +115,58 @@ class Rows(Dataset):
 
     def batches(
         self,
-        batch_size: int,
+        sizes: int | Sequence[int],
         order: NDArray[np.intp] | None = None,
         *,
         device: str = "cpu",
-        rescale: Callable[[Tensor], Tensor] | None = None,
+        rescale: Rescale | None = None,
+        fill: Tensor | None = None,
     ) -> Iterator[Batch]:
         """Give the rows in batches.
 
         Parameters
         ----------
-        batch_size : int
-            Rows in a batch. A last batch of one row joins the one before, since layers
-            that normalise over a batch can't train on it.
-        order : ndarray of int of shape (n_samples,), default=None
-            The order in which the rows come.
+        sizes : int or sequence of int
+            Rows in each batch, as `batch_sizes` gives them for one number.
+        order : ndarray of int of shape (n_drawn,), default=None
+            The positions of the rows in the order in which they come.
         device : str, default="cpu"
             Where the batches are to be.
-        rescale : callable, default=None
+        rescale : Rescale, default=None
             Takes rows to the units of the network. None leaves the target in those of the data.
+        fill : Tensor of shape () or (n_features,), default=None
+            What stands where nothing was observed, in the units of the data. None is the mean
+            that `rescale` knows.
 
         Yields
         ------
         batch : Batch
         """
+        if isinstance(sizes, int):
+            sizes = batch_sizes(len(self), sizes)
+        if fill is None and rescale is not None:
+            fill = rescale.typical[0]
         index = self.index if order is None else self.subset(order).index
-        a_chunk = max(1, _CHUNK_ENTRIES // (batch_size * self.n_features)) * batch_size
-        for start, stop in _spans(len(self), a_chunk):
-            chunk = self._read(slice(start, stop) if index is None else index[start:stop], device)
+        start = 0
+        for chunk_sizes in _chunks(sizes, self.n_features):
+            stop = start + sum(chunk_sizes)
+            chunk = self._read(
+                slice(start, stop) if index is None else index[start:stop], device, fill
+            )
             if rescale is not None:
                 chunk = chunk._replace(target=rescale(chunk.x))
-            yield from chunk.split(
-                [last - first for first, last in _spans(stop - start, batch_size)]
-            )
+            yield from chunk.split(chunk_sizes)
+            start = stop
 
-    def _read(self, index: slice | NDArray[np.intp], device: str) -> Batch:
-        x = on_device(as_tensor(self.X[index]), device)
-        others = (
-            None if other is None else on_device(torch.from_numpy(other[index]), device)
+    def _read(self, index: slice | NDArray[np.intp], device: str, fill: Tensor | None) -> Batch:
+        x = on_device(as_tensor(self.source[index]), device)
+        weight, observed = (
+            None if other is None else on_device(_from_numpy(other[index]), device)
             for other in (self.sample_weight, self.observed)
         )
-        return Batch(x, x, *others)
+        if observed is not None and fill is not None:
+            x = torch.where(observed, x, fill.to(x))
+        return Batch(x, x, weight, observed)
 
 
 def on_device(tensor: Tensor, device: str) -> Tensor:
@@ -170,20 +190,48 @@ def as_tensor(rows: Matrix) -> Tensor:
         dtype = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
     elif dtype.itemsize not in (4, 8):
         dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
-    return torch.from_numpy(np.require(dense, dtype.newbyteorder("="), ["C", "W"]))
+    return _from_numpy(dense, dtype.newbyteorder("="))
+
+
+def _from_numpy(array: NDArray, dtype: np.dtype | None = None) -> Tensor:
+    # Torch warns of arrays that are read-only.
+    return torch.from_numpy(np.require(array, dtype, ["C", "W"]))
+
+
+def rows_at_once(n_features: int) -> int:
+    """Give how many rows of a width are looked at, or run through a network, at once."""
+    return max(1, min(_MAX_ROWS_AT_ONCE, _MAX_ENTRIES_AT_ONCE // n_features))
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
     """Give the number of batches that rows come in."""
-    return sum(1 for _ in _spans(n_samples, batch_size))
+    return len(batch_sizes(n_samples, batch_size))
 
 
-def _spans(n: int, size: int) -> Iterator[tuple[int, int]]:
-    """Give the ends of consecutive spans, a last one of one row joined to the one before."""
-    start = 0
-    while start < n:
-        stop = start + size
-        if stop + (size > 1) >= n:
-            stop = n
-        yield start, stop
-        start = stop
+def batch_sizes(n_samples: int, batch_size: int) -> list[int]:
+    """Give how many rows each batch has.
+
+    A last one of one row joins the one before, since layers that normalise over a batch can't
+    train on it.
+    """
+    n_full, left = divmod(n_samples, batch_size)
+    sizes = [batch_size] * n_full
+    if left == 1 and n_full:
+        sizes[-1] += 1
+    elif left:
+        sizes.append(left)
+    return sizes
+
+
+def _chunks(sizes: Sequence[int], n_features: int) -> Iterator[list[int]]:
+    """Give the sizes of the batches that are read at once."""
+    chunk: list[int] = []
+    n_entries = 0
+    for size in sizes:
+        if chunk and n_entries + size * n_features > _CHUNK_ENTRIES:
+            yield chunk
+            chunk, n_entries = [], 0
+        chunk.append(size)
+        n_entries += size * n_features
+    if chunk:
+        yield chunk

@@ -2,11 +2,10 @@
 
 import sys
 import warnings
-from copy import deepcopy
-from math import inf, isinf
+from copy import copy, deepcopy
+from math import inf, isinf, nan
 from typing import Any
 
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
@@ -21,20 +20,16 @@ _STILL_IMPROVING = 0.03
 class KeepBest(Callback):
     """Keep the weights of least loss.
 
-    The loss is that on the validation rows where there are some. Where the start is one of the
-    candidates, the weights kept have no greater loss over all rows than it, whatever the
-    validation rows said.
+    The loss is that on the validation rows where there are some, else the mean while training.
+    Where the start is one of the candidates, the weights kept have no greater loss over all
+    rows than it, evaluated alike: the loss of an epoch is a mean over weights that change, in
+    batches, and no measure of a start.
 
     Parameters
     ----------
     includes_start : bool, default=True
         Whether the weights before the first epoch are a candidate. Those of a random start
         are not worth the two passes over the rows.
-
-    Attributes
-    ----------
-    weights_ : dict of Tensor
-        State of the module with the least loss so far.
     """
 
     def __init__(self, *, includes_start: bool = True) -> None:
@@ -42,37 +37,68 @@ class KeepBest(Callback):
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Take the weights before the first epoch."""
-        self.data_ = X
+        self.split_ = X
         self.monitor_ = "train_loss" if X.validation is None else "valid_loss"
-        self.weights_ = self.first_weights_ = _copy_of_weights(net)
-        net.best_epoch_, net.best_loss_ = 0, inf
+        self.first_epoch_ = self.epoch_ = net.best_epoch_
+        self.first_weights_ = self.weights_ = _copy_of_weights(net)
+        self.least_loss_, self.is_start_ = inf, True
+        net.best_loss_, net.start_loss_ = nan, None
         if self.includes_start:
-            self.first_loss_ = net.evaluate(X.rows)
-            net.start_loss_ = net.best_loss_ = (
-                self.first_loss_ if X.validation is None else net.evaluate(X.validation)
-            )
+            self.first_loss_ = net.start_loss_ = net.evaluate(X.all)
+            if X.validation is not None:
+                self.least_loss_ = net.start_loss_ = net.evaluate(X.validation)
+            net.best_loss_ = net.start_loss_
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Take the weights of the epoch where they are better."""
         loss = net.history[-1, self.monitor_]
-        if loss < net.best_loss_:
-            net.best_epoch_, net.best_loss_ = len(net.history), loss
+        if loss < self.least_loss_:
+            self.least_loss_, self.is_start_ = loss, False
+            self.epoch_ = len(net.history)
             self.weights_ = _copy_of_weights(net)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Give the net the weights kept."""
+        self.settle(net)
+
+    def settle(self, net: NeuralNet) -> None:
+        """Give a net the best weights so far, or those of the start where these are better."""
         net.module_.load_state_dict(self.weights_)
-        if not self.includes_start:
-            if not net.best_epoch_:  # no epoch gave a loss
-                rows, _, validation = self.data_
-                net.best_loss_ = net.evaluate(rows if validation is None else validation)
-            return
-        # The loss while training is a mean over weights that change, and the validation
-        # rows are few: whether the start is beaten is seen on all rows.
-        if net.best_epoch_ and not net.evaluate(self.data_.rows) <= self.first_loss_:
-            net.best_epoch_, net.best_loss_ = 0, net.start_loss_
-            self.weights_ = self.first_weights_
-            net.module_.load_state_dict(self.weights_)
+        net.best_epoch_, net.best_loss_ = self.epoch_, self.least_loss_
+        if self.is_start_:
+            net.best_loss_ = self._loss_of_start(net)
+        elif self.includes_start:
+            loss = self._loss_over_all(net)
+            if not loss <= self.first_loss_:
+                net.module_.load_state_dict(self.first_weights_)
+                net.best_epoch_, net.best_loss_ = self.first_epoch_, net.start_loss_
+            elif self.split_.validation is None:
+                net.best_loss_ = loss
+
+    def _loss_of_start(self, net: NeuralNet) -> float:
+        if self.includes_start:
+            return net.start_loss_
+        everything, _, validation = self.split_
+        return net.evaluate(everything if validation is None else validation)
+
+    def _loss_over_all(self, net: NeuralNet) -> float:
+        try:
+            return net.evaluate(self.split_.all)
+        except KeyboardInterrupt:  # nobody waits for the comparison: the epochs are kept
+            net.interrupted_ = True
+            return self.first_loss_ if self.monitor_ == "valid_loss" else self.least_loss_
+
+
+def own_copy(callback: Any) -> Any:
+    """Copy a callback, or a pair of a name and one, which keeps what it sees in itself."""
+    if isinstance(callback, type):
+        return callback
+    try:
+        return deepcopy(callback)
+    except Exception:  # of what can't be copied, such as a connection, there is one
+        if isinstance(callback, tuple):
+            return callback[0], copy(callback[1])
+        return copy(callback)
 
 
 def _copy_of_weights(net: NeuralNet) -> dict[str, Any]:
@@ -124,9 +150,10 @@ class Convergence(Callback):
         """Warn when the epochs were too few."""
         if self.n_epochs_ < self.max_epochs or self._has_converged(net):
             return
+        otherwise = "lr to learn faster" if self.scheduled else "tol to be content with less"
         warnings.warn(
             f"max_epochs={self.max_epochs}: the epochs ended before the training converged. "
-            "Raise max_epochs, or tol to be content with less.",
+            f"Raise max_epochs, or {otherwise}.",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -138,65 +165,6 @@ class Convergence(Callback):
             return False
         before, last = net.history[-2:, "train_loss"]
         return before - last <= _STILL_IMPROVING * abs(before)
-
-
-class EpochTasks(Callback):
-    """Tell scikit-learn's callbacks of each epoch as a task of the fit.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator that is fitted.
-    context : sklearn.callback.CallbackContext
-        The context of the whole fit.
-    keep_best : KeepBest
-        Knows the weights that the estimator would have if the fit stopped here.
-    task : dict
-        X, y and metadata of the fit.
-    """
-
-    def __init__(
-        self,
-        estimator: BaseEstimator,
-        context: Any,
-        keep_best: KeepBest,
-        task: dict[str, Any],
-    ) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.keep_best = keep_best
-        self.task = task
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin a task."""
-        self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.task)
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """End the task, and remember who asks to stop."""
-        self.stop_ = self.epoch_.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=lambda: {"net_": net.snapshot(self.keep_best.weights_)},
-            **self.task,
-        )
-
-
-class StopWhenAsked(Callback):
-    """Stop when scikit-learn's callbacks ask, once every other callback has seen the epoch.
-
-    Parameters
-    ----------
-    tasks : EpochTasks
-        Knows whether one asked.
-    """
-
-    def __init__(self, tasks: EpochTasks) -> None:
-        self.tasks = tasks
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Stop the training."""
-        if self.tasks.stop_:
-            raise KeyboardInterrupt
 
 
 class Progress(Callback):

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._utils import _unflatten_dense_tensors
 from torch.optim import Optimizer
+from torch.optim.adam import adam
 
 
 class FlatGroup:
@@ -46,12 +46,10 @@ class FlatGroup:
         self.has_copies = bfloat16
         self.used_values = values.bfloat16() if bfloat16 else values
         self.used_gradients = gradients.bfloat16() if bfloat16 else gradients
-        decoupled = group["decoupled_weight_decay"]
-        self.function = torch._fused_adamw_ if decoupled else torch._fused_adam_
 
-    def _views(self, buffer: Tensor) -> tuple[Tensor, ...]:
-        # A list of public calls takes four times as long, in each epoch.
-        return _unflatten_dense_tensors(buffer, self.parameters)  # type: ignore[no-untyped-call]
+    def _views(self, buffer: Tensor) -> list[Tensor]:
+        parts = torch.split(buffer, [parameter.numel() for parameter in self.parameters])
+        return [part.view_as(own) for part, own in zip(parts, self.parameters, strict=True)]
 
     def views(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor]]]:
         """Give each parameter, and the value and gradient that a layer computes with."""
@@ -60,14 +58,14 @@ class FlatGroup:
 
     def load(self) -> None:
         """Take what the module and the optimizer hold."""
-        torch._foreach_copy_(self.flat, self.own)
+        _copy(self.own, self.flat)
         self.n_steps.copy_(self.steps[0])
         if self.has_copies:
             self.used_values.copy_(self.buffers[0])
 
     def store(self) -> None:
         """Give it back to them, with the last gradients, as autograd leaves them."""
-        torch._foreach_copy_(self.own, self.flat)
+        _copy(self.flat, self.own)
         for step in self.steps:
             step.copy_(self.n_steps)
         gradients = self._views(self.buffers[1].clone())
@@ -79,15 +77,16 @@ class FlatGroup:
         values, gradients, means, squares = self.buffers
         if self.has_copies:
             gradients.copy_(self.used_gradients)
-        self.n_steps += 1
         beta1, beta2 = self.group["betas"]
-        self.function(
+        adam(
             [values],
             [gradients],
             [means],
             [squares],
             [],
             [self.n_steps],
+            fused=True,
+            decoupled_weight_decay=self.group["decoupled_weight_decay"],
             lr=self.group["lr"],
             beta1=beta1,
             beta2=beta2,
@@ -98,6 +97,11 @@ class FlatGroup:
         )
         if self.has_copies:
             self.used_values.copy_(values)
+
+
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        target.copy_(source)
 
 
 class FlatParameters:

@@ -1,15 +1,15 @@
-"""How far an output is from its row, and which entries and rows count.
+"""How far an output is from its row, entry by entry.
 
-A loss gives one value for each entry, and `ReconstructionLoss` is the one place where they
-are reduced. A new loss is a function, its derivative and a line of `LOSSES`.
+A new loss is a function, its derivative and a line of `LOSSES`. The one place where entries
+are reduced is `Objective`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 EntryLoss = Callable[[Tensor, Tensor], Tensor]
@@ -30,9 +30,8 @@ class Loss:
         takes it from the units of the network to those of the data. None for a loss that
         is to see the units of the data itself.
     low, high : float
-        Range of the targets.
-    output_activations : tuple of str
-        Those that keep the output where the loss is defined; empty for any.
+        Range that outputs and targets are to lie in. Beyond it a target counts as the nearest
+        one within, plus its distance to that: rows that are unlike any are still ordered.
     gradient : callable or None
         From output, target and a factor to the factor times the derivative of each entry by
         the output. None leaves it to autograd.
@@ -42,8 +41,19 @@ class Loss:
     degree: int | None
     low: float = -inf
     high: float = inf
-    output_activations: tuple[str, ...] = ()
     gradient: EntryGradient | None = None
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """Give the loss of each entry, wherever its target lies."""
+        if not self.is_bounded:
+            return self.entries(output, target)
+        within = target.clamp(self.low, self.high)
+        return self.entries(output, within) + (target - within).abs()
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there are numbers that it is not defined for."""
+        return isfinite(self.low) or isfinite(self.high)
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -114,156 +124,12 @@ LOSSES: dict[str, Loss] = {
         degree=0,
         low=0,
         high=1,
-        output_activations=("sigmoid",),
         gradient=binary_cross_entropy_gradient,
     ),
-    "poisson": Loss(
-        poisson,
-        degree=1,
-        low=0,
-        output_activations=("softplus", "sigmoid"),
-        gradient=poisson_gradient,
-    ),
+    "poisson": Loss(poisson, degree=1, low=0, gradient=poisson_gradient),
 }
 
 
 def resolve_loss(loss: str | EntryLoss) -> Loss:
     """Give the loss of a name, or the one that a callable stands for."""
     return LOSSES[loss] if isinstance(loss, str) else Loss(loss, degree=None)
-
-
-class ReconstructionLoss(nn.Module):
-    """The loss of rows, reduced to one number.
-
-    Parameters
-    ----------
-    entries : callable
-        From output and target to one value an entry.
-    trim : float, default=0.0
-        Share of the weight of a batch, in [0, 1), that the rows with the greatest loss
-        make up and that does not count.
-    gradient : callable, default=None
-        From output, target and a factor to the factor times the derivative of each entry by
-        the output, for a step without autograd.
-
-    References
-    ----------
-    Rousseeuw, P. J. (1984). Least median of squares regression. JASA 79, 871-880.
-    """
-
-    def __init__(
-        self, entries: EntryLoss, trim: float = 0.0, gradient: EntryGradient | None = None
-    ) -> None:
-        super().__init__()
-        self.entries = entries
-        self.trim = trim
-        self.gradient = gradient
-
-    def forward(
-        self,
-        output: Tensor,
-        target: Tensor,
-        observed: Tensor | None = None,
-        weight: Tensor | None = None,
-    ) -> Tensor:
-        """Give the weighted mean over the rows of their loss."""
-        return self.reduce(self.rows(output, target, observed), weight)
-
-    def rows(self, output: Tensor, target: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Give the mean over the features, or the observed ones, of each row."""
-        entries = self.entries(output, target)
-        if observed is None:
-            return entries.mean(dim=1)
-        n_observed = observed.sum(dim=1)
-        return torch.where(observed, entries, 0).sum(dim=1) / n_observed.clamp_min(1)
-
-    def reduce(self, rows: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Give the weighted mean of the rows that count."""
-        return (rows[:, None] * self.shares(rows.detach(), weight)).sum()
-
-    def shares(self, rows: Tensor, weight: Tensor | None = None) -> Tensor | float:
-        """Give the share of each row in the mean, as a column; one number if all are alike."""
-        if self.trim:
-            weight = _without_the_greatest(rows, weight, self.trim)
-        if weight is None:
-            return 1 / len(rows)
-        # A batch may hold no weight at all, which is no loss rather than 0 / 0.
-        return (weight / weight.sum().clamp_min(torch.finfo(rows.dtype).tiny))[:, None]
-
-    def with_gradient(
-        self,
-        output: Tensor,
-        target: Tensor,
-        observed: Tensor | None = None,
-        weight: Tensor | None = None,
-        penalties: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor | float]:
-        """Give the mean over rows of their loss and penalty, and derivatives without autograd.
-
-        Returns
-        -------
-        loss : Tensor of shape ()
-        gradient : Tensor of shape (n_samples, n_features)
-            Its derivative by the output.
-        shares : Tensor of shape (n_samples, 1) or float
-            Its derivative by the penalties.
-        """
-        assert self.gradient is not None
-        n_samples, n_features = output.shape
-        if observed is weight is penalties is None and not self.trim:
-            # One reduction instead of two: a twentieth of a small step.
-            loss = self.entries(output, target).mean()
-            return loss, self.gradient(output, target, 1 / (n_samples * n_features)), 1 / n_samples
-        rows = self.rows(output, target, observed)
-        if penalties is not None:
-            rows += penalties
-        shares = self.shares(rows, weight)
-        of_entries: Tensor | float = 1 / n_features
-        if observed is not None:
-            n_observed = observed.sum(dim=1, keepdim=True).clamp_min(1)
-            of_entries = observed.to(rows.dtype) / n_observed
-        gradient = self.gradient(output, target, shares * of_entries)
-        return (rows[:, None] * shares).sum(), gradient, shares
-
-
-def _without_the_greatest(rows: Tensor, weight: Tensor | None, share: float) -> Tensor:
-    """Give the weights with those of the greatest rows, a share of them all, set to 0."""
-    if weight is None:
-        weight = torch.ones_like(rows)
-    order = rows.argsort()
-    mass = weight[order].cumsum(0)
-    # Rounding of the sums must not cost a row where the share comes out even.
-    kept = mass <= (1 - share) * mass[-1] * (1 + 1e-6)
-    kept[0] = True
-    return torch.zeros_like(weight).scatter(0, order, weight[order] * kept)
-
-
-def squared_jacobian(code: Tensor, x: Tensor) -> Tensor:
-    """Give the squared Frobenius norm of each row's Jacobian of code with respect to input.
-
-    Parameters
-    ----------
-    code : Tensor of shape (n_samples, encoding_dim)
-        Computed from `x`, each row from its own.
-    x : Tensor of shape (n_samples, n_features)
-        Requires a gradient.
-
-    Returns
-    -------
-    norms : Tensor of shape (n_samples,)
-        With the graph, to be differentiated again.
-
-    References
-    ----------
-    Rifai, S. et al. (2011). Contractive auto-encoders. ICML.
-    """
-    n_samples, encoding_dim = code.shape
-    directions = torch.eye(encoding_dim, dtype=code.dtype, device=code.device)
-    (jacobian,) = torch.autograd.grad(
-        code,
-        x,
-        directions[:, None].expand(encoding_dim, n_samples, encoding_dim),
-        create_graph=True,
-        is_grads_batched=True,
-    )
-    return jacobian.square().sum(dim=(0, 2))

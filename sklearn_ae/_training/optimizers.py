@@ -1,5 +1,6 @@
 """What updates the weights: the optimizers, what they decay, and how their learning rate goes."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -7,12 +8,42 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
+from sklearn_ae.nn import shortcuts_of
+
 # Each with the parameters that differ from torch's own defaults.
 OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {"fused": True}),
     "adamw": (torch.optim.AdamW, {"fused": True, "weight_decay": 1.0}),
     "sgd": (torch.optim.SGD, {"fused": True}),
 }
+
+
+def with_defaults(
+    optimizer: str | type[Optimizer], optimizer_params: dict[str, Any] | None
+) -> tuple[type[Optimizer], dict[str, Any]]:
+    """Give the class of an optimizer, and its parameters.
+
+    Parameters
+    ----------
+    optimizer : str or class
+        A name in `OPTIMIZERS`, or a class. One of those named there is fused too, as its name
+        makes it, unless the parameters ask for another way; its decay is torch's own.
+    optimizer_params : dict or None
+        What the user gave.
+
+    Returns
+    -------
+    optimizer : class
+    optimizer_params : dict
+    """
+    given = optimizer_params or {}
+    if isinstance(optimizer, str):
+        optimizer, defaults = OPTIMIZERS[optimizer]
+        return optimizer, {**defaults, **given}
+    named = optimizer in [known for known, _ in OPTIMIZERS.values()]
+    if named and not any(given.get(way) for way in ("foreach", "differentiable")):
+        return optimizer, {"fused": True, **given}
+    return optimizer, given
 
 
 def decaying_layers_alone(
@@ -24,8 +55,8 @@ def decaying_layers_alone(
     ----------
     groups : list of dict
         As optimizers take them.
-    module : Autoencoder
-        Knows its parameters by name.
+    module : torch.nn.Module
+        Has the parameters. The linear maps that start at PCA do not decay.
     weight_decay : float
         That of a group which has none of its own.
 
@@ -36,10 +67,13 @@ def decaying_layers_alone(
     """
     if not any(group.get("weight_decay", weight_decay) for group in groups):
         return groups
+    of_shortcuts = {
+        id(parameter) for shortcut in shortcuts_of(module) for parameter in shortcut.parameters()
+    }
     decayed = {
         id(parameter)
-        for name, parameter in module.named_parameters()
-        if parameter.ndim > 1 and ".shortcut." not in name
+        for parameter in module.parameters()
+        if parameter.ndim > 1 and id(parameter) not in of_shortcuts
     }
     split = []
     for group in groups:
@@ -53,11 +87,29 @@ def decaying_layers_alone(
 def start_schedule(
     optimizer: Optimizer, lr_schedule: str, *, lr: float, n_steps: int
 ) -> LRScheduler | None:
-    """Set the learning rate, and give what changes it after each step, if anything does."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    """Set the learning rate, and give what changes it after each step, if anything does.
+
+    A group with a rate of its own, in `own_lr`, has that in the place of `lr`.
+    """
+    rates = [group.get("own_lr", lr) for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
     if lr_schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=n_steps)
     if lr_schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=lr, total_steps=n_steps + 1, cycle_momentum=False)
+        return OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1, cycle_momentum=False)
     return None
+
+
+def take_state(
+    optimizer: Optimizer, module: nn.Module, other: Optimizer, of_module: nn.Module
+) -> None:
+    """Give an optimizer the moments that another has of the same parameters of another module."""
+    for group, of_other in zip(optimizer.param_groups, other.param_groups, strict=False):
+        for name, value in of_other.items():  # such as the first rate of a schedule
+            group.setdefault(name, value)
+    pairs = zip(module.parameters(), of_module.parameters(), strict=True)
+    states = {own: other.state[theirs] for own, theirs in pairs if theirs in other.state}
+    parameters = [own for group in optimizer.param_groups for own in group["params"]]
+    state = {i: states[own] for i, own in enumerate(parameters) if own in states}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": deepcopy(state)})

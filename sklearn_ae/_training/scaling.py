@@ -1,13 +1,14 @@
 """Which units the network works in."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 
 from sklearn_ae._training.statistics import Moments
-from sklearn_ae.nn import Rescale
+from sklearn_ae.nn import OutputActivation, Rescale
 
 _ShiftAndScale = tuple[NDArray[np.float64], np.float64 | NDArray[np.float64]]
 
@@ -39,7 +40,7 @@ def _none(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
     return np.zeros_like(moments.mean), np.float64(1)
 
 
-_SCALINGS: dict[str | None, Callable[[Moments, np.dtype], _ShiftAndScale]] = {
+SCALINGS: dict[str | None, Callable[[Moments, np.dtype], _ShiftAndScale]] = {
     "global": _global,
     "standard": _standard,
     "range": _range,
@@ -48,43 +49,46 @@ _SCALINGS: dict[str | None, Callable[[Moments, np.dtype], _ShiftAndScale]] = {
 }
 
 
-def rescale_for(
+class Units(NamedTuple):
+    """The map from features to the units of a network, and what is typical of each feature."""
+
+    shift: NDArray[np.float64]
+    scale: np.float64 | NDArray[np.float64]
+    typical: NDArray[np.float64]
+
+    def rescale(self, dtype: torch.dtype, *, copy: bool = True) -> Rescale:
+        """Give the map as a module for a network of a dtype."""
+        shift, scale, typical = (torch.tensor(part) for part in self)
+        return Rescale(shift, scale, dtype, copy=copy, typical=typical)
+
+
+def units_for(
     scaling: str | None,
     moments: Moments,
     *,
     data_dtype: DTypeLike,
-    output_activation: str,
-    dtype: torch.dtype,
-    copy: bool = True,
-) -> Rescale:
-    """Give the map to the units that a network is to work in.
+    output: OutputActivation,
+) -> Units:
+    """Give the units that a network is to work in.
 
     Parameters
     ----------
-    scaling : {"auto", "global", "standard", "range"} or None
+    scaling : {"auto", "global", "standard", "range", "spread"} or None
         As in the estimators.
     moments : Moments
         Those of the rows.
     data_dtype : dtype
         That of the rows.
-    output_activation : {"identity", "sigmoid", "softplus"}
+    output : OutputActivation
         What ends the decoder.
-    dtype : torch.dtype
-        That of the network.
-    copy : bool, default=True
-        Whether rows are new ones even where nothing changes.
 
     Returns
     -------
-    rescale : Rescale
+    units : Units
     """
     data_dtype = np.dtype(data_dtype)
     if scaling == "auto":
-        by_output = {
-            "identity": "global",
-            "softplus": "spread",
-            "sigmoid": "range" if data_dtype.kind in "iu" else None,
-        }
-        scaling = by_output[output_activation]
-    shift, scale = _SCALINGS[scaling](moments, data_dtype)
-    return Rescale(torch.from_numpy(shift), torch.as_tensor(scale), dtype, copy=copy)
+        is_integer = data_dtype.kind in "iu"
+        scaling = output.scaling_of_integers if is_integer else output.scaling
+    shift, scale = SCALINGS[scaling](moments, data_dtype)
+    return Units(shift, scale, np.stack([moments.mean, moments.low, moments.high]))

@@ -1,48 +1,25 @@
 """Where a training starts: at the principal components."""
 
-from collections.abc import Callable
-from typing import cast
+from math import inf
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.statistics import principal_components
-from sklearn_ae.nn import Autoencoder, LinearShortcut
-
-Expansion = Callable[[Tensor], tuple[Tensor, Tensor]]
+from sklearn_ae.nn import Autoencoder, OutputActivation, shortcuts_of
 
 
-def _identity(mean: Tensor) -> tuple[Tensor, Tensor]:
-    return mean, torch.ones_like(mean)
+class Start(NamedTuple):
+    """What is known of weights that are better than random ones, before the first epoch."""
 
-
-def _sigmoid(mean: Tensor) -> tuple[Tensor, Tensor]:
-    mean = mean.clamp(0.05, 0.95)
-    return mean.logit(), mean * (1 - mean)
-
-
-def _softplus(mean: Tensor) -> tuple[Tensor, Tensor]:
-    mean = mean.clamp_min(0.05)
-    slope = -torch.expm1(-mean)
-    return mean + slope.log(), slope
-
-
-# For a mean, what the output activation takes to it and its slope there. Where the slope
-# is small, as at the ends of a sigmoid, its inverse would send small codes far away.
-_EXPANSIONS: dict[str, Expansion] = {
-    "identity": _identity,
-    "sigmoid": _sigmoid,
-    "softplus": _softplus,
-}
+    is_pca: bool = False
+    is_lossless: bool = False
 
 
 @torch.no_grad()
-def start_at_pca(
-    module: Autoencoder, rows: Rows, mean: NDArray[np.float64], output_activation: str
-) -> bool:
+def start_at_pca(module: Autoencoder, rows: Rows, output: OutputActivation) -> Start:
     """Set the shortcuts of a module to the projection on the principal components, and back.
 
     With an output activation, the decoder's is the first order expansion around the mean.
@@ -53,23 +30,20 @@ def start_at_pca(
         Both halves have a `LinearShortcut`; the decoder's comes before its activation.
     rows : Rows
         What the components are of.
-    mean : ndarray of shape (n_features,)
-        Mean of the rows, in their own units.
-    output_activation : {"identity", "sigmoid", "softplus"}
+    output : OutputActivation
         What ends the decoder.
 
     Returns
     -------
-    exact : bool
-        Whether the module rebuilds the rows exactly.
+    start : Start
     """
-    scale = module.rescale.scale.double()
-    found = principal_components(rows, mean, scale.numpy(), module.encoding_dim)
+    rescale = module.rescale
+    mean, scale = rescale.typical[0].double(), rescale.scale.double()
+    found = principal_components(rows, mean.numpy(), scale.numpy(), module.encoding_dim)
     components = torch.from_numpy(found.components)
-    mean_inside = (torch.from_numpy(mean) - module.rescale.shift) / scale
-    output_mean, slope = _EXPANSIONS[output_activation](mean_inside)
-    encoder = cast(LinearShortcut, module.encoder).shortcut
-    decoder = cast(LinearShortcut, cast(nn.Sequential, module.decoder)[0]).shortcut
+    mean_inside = rescale.inside(mean)
+    output_mean, slope = output.expand(mean_inside)
+    encoder, decoder = shortcuts_of(module)
     n_found = len(components)
     encoder.weight.zero_()
     encoder.weight[:n_found] = components
@@ -79,4 +53,5 @@ def start_at_pca(
         decoder.weight.zero_()
         decoder.weight[:, :n_found] = (components / slope).t()
     decoder.bias.copy_(output_mean)
-    return found.residual == 0 and output_activation == "identity"
+    is_pca = output.low == -inf and output.high == inf
+    return Start(is_pca, is_lossless=is_pca and found.residual == 0)

@@ -7,20 +7,22 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import eigh, svd
+from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, svds
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import svd_flip
+from torch import Tensor
 
-from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.batches import Rows, rows_at_once
 from sklearn_ae.nn import Autoencoder
 
-_BATCH_SIZE = 2048
 # Up to here the covariance is formed, as in scikit-learn's PCA; beyond, it would cost more
 # than what is wanted from it.
 _MAX_COVARIANCE_FEATURES = 1000
 # Share of the variance that is left of data that lie in fewer dimensions, in float64.
 _ROUNDING = 1e-13
+
+# A deviation of so many roundings of the greatest value is none.
+_ROUNDING_STEPS = 4
 
 # A code that moves by less than this share of the one that moves most is constant, and all are
 # when the one that moves most does so by less than the other share of the features' deviation.
@@ -28,7 +30,10 @@ _CONSTANT, _ALL_CONSTANT = 1e-6, 1e-2
 
 
 class Moments(NamedTuple):
-    """Weighted mean and variance, and extremes, of each feature."""
+    """Weighted mean and variance, and extremes, of what is observed of each feature.
+
+    A feature of which nothing is observed is zero throughout.
+    """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -44,19 +49,56 @@ class PrincipalComponents(NamedTuple):
 
 
 def moments(rows: Rows) -> Moments:
-    """Give the moments of each feature."""
-    scaler = StandardScaler()
+    """Give the moments of each feature.
+
+    References
+    ----------
+    Chan, T. F., Golub, G. H. and LeVeque, R. J. (1983). Algorithms for computing the sample
+    variance. The American Statistician 37, 242-247.
+    """
+    # StandardScaler.partial_fit gives NaN for a feature that the first batch has nothing of.
+    total = mean = squares = np.zeros(rows.n_features)
     low = np.full(rows.n_features, np.inf)
     high = -low
-    for batch in rows.batches(_BATCH_SIZE):
+    for batch in rows.batches(rows_at_once(rows.n_features), fill=torch.tensor(torch.nan)):
         x = batch.x.double().numpy()
-        weight = None if batch.weight is None else batch.weight.numpy()
-        scaler.partial_fit(x, sample_weight=weight)
-        low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
-    # Rounding of running sums must not pass for spread.
-    constant = low == high
-    mean = np.where(constant, low, scaler.mean_)
-    return Moments(mean, np.where(constant, 0.0, scaler.var_), low, high)
+        low, high = np.fmin(low, np.fmin.reduce(x)), np.fmax(high, np.fmax.reduce(x))
+        weight = np.ones(len(x)) if batch.weight is None else batch.weight.double().numpy()
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite ones are told of
+            total, mean, squares = _joined((total, mean, squares), _sums(x, weight, batch.observed))
+    seen = total > 0
+    low, high = np.where(seen, low, 0.0), np.where(seen, high, 0.0)
+    # Rounding must not pass for spread: that of running sums, and that of the rows themselves.
+    dtype = rows.source.dtype
+    precision = np.finfo(dtype).eps if dtype.kind == "f" else 0.0
+    rounding = _ROUNDING_STEPS * precision * np.maximum(np.abs(low), np.abs(high))
+    variance = squares / np.where(seen, total, 1.0)
+    constant = (low == high) | (np.sqrt(variance) <= rounding)
+    return Moments(np.where(low == high, low, mean), np.where(constant, 0.0, variance), low, high)
+
+
+_Sums = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _sums(x: NDArray[np.float64], weight: NDArray[np.float64], observed: Tensor | None) -> _Sums:
+    """Give weight, mean and weighted squares about the mean of what is observed, by feature."""
+    if observed is None:
+        total = np.full(x.shape[1], weight.sum())
+        mean = weight @ x / weight.sum()
+        return total, mean, weight @ np.square(x - mean)
+    counted = weight[:, None] * observed.numpy()
+    x = np.where(counted > 0, x, 0.0)
+    total = counted.sum(axis=0)
+    mean = (counted * x).sum(axis=0) / np.where(total > 0, total, 1.0)
+    return total, mean, (counted * np.square(x - mean)).sum(axis=0)
+
+
+def _joined(one: _Sums, other: _Sums) -> _Sums:
+    total = one[0] + other[0]
+    share = other[0] / np.where(total > 0, total, 1.0)
+    difference = other[1] - one[1]
+    squares = one[2] + other[2] + np.square(difference) * one[0] * share
+    return total, one[1] + difference * share, squares
 
 
 def principal_components(
@@ -87,9 +129,7 @@ def principal_components(
     if n_features <= max(_MAX_COVARIANCE_FEATURES, n_components):
         variances, components, total = _from_covariance(scaled, n_components)
     elif n_samples <= max(_MAX_COVARIANCE_FEATURES, n_components):
-        _, singular, components = svd(scaled.toarray(), full_matrices=False)
-        variances = singular**2
-        total = variances.sum()
+        variances, components, total = _from_products_of_rows(scaled, n_components)
     else:
         _, singular, components = svds(
             scaled, k=n_components, v0=np.ones(min(scaled.shape)), return_singular_vectors="vh"
@@ -117,6 +157,19 @@ def _from_covariance(
     return variances[::-1], vectors.T[::-1], float(np.trace(gram))
 
 
+def _from_products_of_rows(
+    scaled: "_ScaledRows", n_components: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Do the same by the products of rows, of which there are fewer, without the whole matrix."""
+    n_samples = scaled.shape[0]
+    gram = np.concatenate([scaled @ x.T for x in scaled], axis=1)
+    first = max(0, n_samples - n_components)
+    variances, vectors = eigh(gram, subset_by_index=[first, n_samples - 1])
+    components = (scaled.T @ vectors).T
+    components /= np.linalg.norm(components, axis=1, keepdims=True).clip(np.finfo(float).tiny)
+    return variances[::-1], components[::-1], float(np.trace(gram))
+
+
 class _ScaledRows(LinearOperator):
     """Centred and scaled rows, times the root of their weight, as a matrix never formed."""
 
@@ -127,14 +180,11 @@ class _ScaledRows(LinearOperator):
         self.scale = torch.as_tensor(scale)
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
-        for batch in self.rows.batches(_BATCH_SIZE):
+        for batch in self.rows.batches(rows_at_once(self.shape[1]), fill=self.centre):
             x = (batch.x - self.centre).div_(self.scale)  # the centre is in float64
             if batch.weight is not None:
                 x *= batch.weight.double().sqrt()[:, None]
             yield x.numpy()
-
-    def toarray(self) -> NDArray[np.float64]:
-        return np.concatenate(list(self))
 
     def total_variance(self) -> float:
         return float(sum(np.square(x).sum() for x in self))
@@ -160,10 +210,12 @@ class _ScaledRows(LinearOperator):
 def count_constant_codes(module: Autoencoder, rows: Rows, device: str) -> int:
     """Give how many codes do not move over rows."""
     low, high, deviation = torch.tensor(inf), torch.tensor(-inf), torch.tensor(0.0)
-    for batch in rows.batches(_BATCH_SIZE, device=device, rescale=module.rescale):
-        least, most = torch.aminmax(module.encoder(batch.target), dim=0)
+    for batch in rows.batches(rows_at_once(rows.n_features), device=device, rescale=module.rescale):
+        least, most = torch.aminmax(module.code(batch.target), dim=0)
         low, high = torch.minimum(least, low.to(least)), torch.maximum(most, high.to(most))
-        deviation = torch.maximum(batch.target.std(), deviation.to(least))
+        # That of the feature which moves most: an offset of another is none.
+        of_batch = batch.target.std(dim=0, correction=0).max()
+        deviation = torch.maximum(of_batch, deviation.to(of_batch))
         spread = high - low
         # Codes as far from constant as this are not looked at over the rest of the rows.
         if (

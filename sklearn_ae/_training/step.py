@@ -11,42 +11,40 @@ from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 from torch.optim import Adam, AdamW, Optimizer
 
+from sklearn_ae._compat import aten, has_hooks, has_hooks_on_all_modules
 from sklearn_ae._training.batches import Batch
 from sklearn_ae._training.flat import FlatParameters
-from sklearn_ae._training.losses import ReconstructionLoss
+from sklearn_ae._training.objective import Objective
 from sklearn_ae.nn import Autoencoder, LinearShortcut, Rescale, TransposedLinear
-
-_aten = torch.ops.aten
 
 # A derivative takes the layer, the gradient of its output, its input and its output. It
 # overwrites the gradient with that of the input.
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor, Tensor], Tensor]] = {
     nn.Identity: lambda layer, gradient, x, y: gradient,
-    nn.ReLU: lambda layer, gradient, x, y: _aten.threshold_backward.grad_input(
+    nn.ReLU: lambda layer, gradient, x, y: aten.threshold_backward.grad_input(
         gradient, y, 0, grad_input=gradient
     ),
-    nn.LeakyReLU: lambda layer, gradient, x, y: _aten.leaky_relu_backward.grad_input(
+    nn.LeakyReLU: lambda layer, gradient, x, y: aten.leaky_relu_backward.grad_input(
         gradient, x, layer.negative_slope, False, grad_input=gradient
     ),
-    nn.ELU: lambda layer, gradient, x, y: _aten.elu_backward.grad_input(
+    nn.ELU: lambda layer, gradient, x, y: aten.elu_backward.grad_input(
         gradient, layer.alpha, 1, 1, False, x, grad_input=gradient
     ),
-    nn.GELU: lambda layer, gradient, x, y: _aten.gelu_backward.grad_input(
+    nn.GELU: lambda layer, gradient, x, y: aten.gelu_backward.grad_input(
         gradient, x, approximate=layer.approximate, grad_input=gradient
     ),
-    nn.SiLU: lambda layer, gradient, x, y: _aten.silu_backward.grad_input(
+    nn.SiLU: lambda layer, gradient, x, y: aten.silu_backward.grad_input(
         gradient, x, grad_input=gradient
     ),
-    nn.Tanh: lambda layer, gradient, x, y: _aten.tanh_backward.grad_input(
+    nn.Tanh: lambda layer, gradient, x, y: aten.tanh_backward.grad_input(
         gradient, y, grad_input=gradient
     ),
-    nn.Sigmoid: lambda layer, gradient, x, y: _aten.sigmoid_backward.grad_input(
+    nn.Sigmoid: lambda layer, gradient, x, y: aten.sigmoid_backward.grad_input(
         gradient, y, grad_input=gradient
     ),
-    nn.Softplus: lambda layer, gradient, x, y: _aten.softplus_backward.grad_input(
+    nn.Softplus: lambda layer, gradient, x, y: aten.softplus_backward.grad_input(
         gradient, x, layer.beta, layer.threshold, grad_input=gradient
     ),
 }
@@ -198,12 +196,10 @@ class ExactStep:
     ----------
     module : Autoencoder
         What is trained.
-    criterion : ReconstructionLoss
-        Knows the derivative of its entries.
+    criterion : Objective
+        Knows its derivatives by output and code.
     optimizer : Adam or AdamW
         Its groups hold the parameters of the module.
-    sparsity_penalty : float
-        What the absolute values of a row's code are multiplied by.
     bfloat16 : bool
         Whether the layers compute in that. Loss, update and moments do not.
     """
@@ -211,17 +207,16 @@ class ExactStep:
     def __init__(
         self,
         module: Autoencoder,
-        criterion: ReconstructionLoss,
+        criterion: Objective,
         optimizer: Optimizer,
         *,
-        sparsity_penalty: float,
         bfloat16: bool,
     ) -> None:
         self.flat = FlatParameters(optimizer, bfloat16=bfloat16)
         self.encoder: _Part = _with_derivative(module.encoder, self.flat, is_first=True)
         self.decoder: _Part = _with_derivative(module.decoder, self.flat)
+        self.module = module
         self.criterion = criterion
-        self.sparsity_penalty = sparsity_penalty
         if bfloat16:
             dtype = module.rescale.dtype
             self.encoder = _Chain([_Cast(dtype, torch.bfloat16), self.encoder])
@@ -235,20 +230,14 @@ class ExactStep:
 
     def gradient(self, x: Tensor, batch: Batch) -> Tensor:
         """Set the gradients, and give the loss."""
-        _, target, weight, observed = batch
         if self.flat.is_shared:
             self.flat.clear_gradients()
         code = self.encoder.forward(x)
         output = self.decoder.forward(code)
-        penalties = None
-        if self.sparsity_penalty:
-            penalties = self.sparsity_penalty * code.abs().sum(dim=1, dtype=target.dtype)
-        loss, gradient, shares = self.criterion.with_gradient(
-            output, target, observed, weight, penalties
-        )
+        loss, gradient, of_code = self.criterion.with_gradients(self.module, x, code, output, batch)
         gradient = self.decoder.backward(gradient)
-        if self.sparsity_penalty:
-            gradient += self.sparsity_penalty * shares * code.sign()
+        if of_code is not None:
+            gradient += of_code
         self.encoder.backward(gradient)
         return loss
 
@@ -267,26 +256,38 @@ def allows_exact_step(
     module: nn.Module, criterion: nn.Module, optimizer: Optimizer, device: str
 ) -> bool:
     """Whether all derivatives are written out, and the update is one that a buffer can take."""
-    parameters = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     return (
         device == "cpu"
         and not torch.is_autocast_enabled("cpu")
-        and type(module) is Autoencoder
+        and _is_written_out(module)
+        and _has_gradients(criterion)
+        and type(optimizer) in (Adam, AdamW)
+        and not has_hooks(optimizer)
+        and all(_fits_a_buffer(optimizer, group) for group in optimizer.param_groups)
+        and {parameter for group in optimizer.param_groups for parameter in group["params"]}
+        == set(module.parameters())
+    )
+
+
+def _is_written_out(module: nn.Module) -> bool:
+    return (
+        type(module) is Autoencoder
         and type(module.rescale) is Rescale
+        and type(module.head) is nn.Identity
+        and not has_hooks_on_all_modules()
+        and not any(has_hooks(part) for part in (module, module.rescale, module.head))
         and all(
             _is_dense(part) for half in (module.encoder, module.decoder) for part in half.modules()
         )
-        and not (
-            _has_any_global_hook()  # type: ignore[no-untyped-call]
-            or any(_hooks_of(module))
-            or any(_hooks_of(module.rescale))
-        )
-        and type(criterion) is ReconstructionLoss
-        and criterion.gradient is not None
-        and type(optimizer) in (Adam, AdamW)
-        and not (optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
-        and all(_fits_a_buffer(optimizer, group) for group in optimizer.param_groups)
-        and parameters == set(module.parameters())
+    )
+
+
+def _has_gradients(criterion: nn.Module) -> bool:
+    return (
+        type(criterion) is Objective
+        and criterion.loss.gradient is not None
+        and criterion.loss.degree is not None
+        and not criterion.contractive_penalty
     )
 
 
@@ -298,16 +299,7 @@ def _is_dense(layer: nn.Module) -> bool:
         and (is_linear or type(layer) is not LinearShortcut)
         # What a layer was given may be needed once more.
         and not getattr(layer, "inplace", False)
-        and not any(_hooks_of(layer))
-    )
-
-
-def _hooks_of(layer: nn.Module) -> tuple[dict, ...]:
-    return (
-        layer._forward_pre_hooks,
-        layer._forward_hooks,
-        layer._backward_pre_hooks,
-        layer._backward_hooks,
+        and not has_hooks(layer)
     )
 
 
@@ -319,10 +311,5 @@ def _fits_a_buffer(optimizer: Optimizer, group: dict[str, Any]) -> bool:
         and not any(group[option] for option in unlike_the_buffer)
         and len({float(state.get("step", 0)) for state in states}) == 1
         and len({parameter.dtype for parameter in group["params"]}) == 1
-        and all(_is_plain(parameter) for parameter in group["params"])
+        and all(p.requires_grad and not has_hooks(p) for p in group["params"])
     )
-
-
-def _is_plain(parameter: Tensor) -> bool:
-    hooks = parameter._backward_hooks, parameter._post_accumulate_grad_hooks
-    return parameter.requires_grad and not any(hooks)

@@ -1,25 +1,24 @@
 """Modules that the estimators are made of, usable without them."""
 
-from sklearn_ae.nn.autoencoder import Autoencoder
-from sklearn_ae.nn.dense import (
-    ACTIVATIONS,
-    OUTPUT_ACTIVATIONS,
-    TransposedLinear,
-    dense,
-    tied_dense,
-)
-from sklearn_ae.nn.rescale import Rescale, Restore
-from sklearn_ae.nn.shortcut import LinearShortcut, with_shortcuts
+from sklearn_ae.nn.autoencoder import Autoencoder, Decoder, Encoder
+from sklearn_ae.nn.dense import ACTIVATIONS, TransposedLinear, dense, linear, tied_dense
+from sklearn_ae.nn.output import OUTPUT_ACTIVATIONS, OutputActivation
+from sklearn_ae.nn.rescale import Rescale
+from sklearn_ae.nn.shortcut import LinearShortcut, shortcuts_of, with_shortcuts
 
 __all__ = [
     "ACTIVATIONS",
     "OUTPUT_ACTIVATIONS",
     "Autoencoder",
+    "Decoder",
+    "Encoder",
     "LinearShortcut",
+    "OutputActivation",
     "Rescale",
-    "Restore",
     "TransposedLinear",
     "dense",
+    "linear",
+    "shortcuts_of",
     "tied_dense",
     "with_shortcuts",
 ]

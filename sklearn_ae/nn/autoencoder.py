@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sklearn_ae.nn.rescale import Rescale, Restore
+from sklearn_ae.nn.rescale import Rescale
 
 
 class Autoencoder(nn.Module):
@@ -11,7 +11,7 @@ class Autoencoder(nn.Module):
     Parameters
     ----------
     encoder : torch.nn.Module
-        From (n_samples, n_features) to (n_samples, encoding_dim).
+        From (n_samples, n_features) to (n_samples, encoding_dim), or to what `head` takes.
     decoder : torch.nn.Module
         From (n_samples, encoding_dim) to (n_samples, n_features).
     rescale : Rescale
@@ -19,6 +19,9 @@ class Autoencoder(nn.Module):
         and decoder work in.
     encoding_dim : int
         Width of the code.
+    head : torch.nn.Module, default=None
+        From what the encoder gives to the code, where that is not all of it. None is the
+        identity.
 
     Examples
     --------
@@ -32,17 +35,37 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, rescale: Rescale, encoding_dim: int
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        rescale: Rescale,
+        encoding_dim: int,
+        *,
+        head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.rescale = rescale
         self.encoder = encoder
+        self.head = nn.Identity() if head is None else head
         self.decoder = decoder
         self.encoding_dim = encoding_dim
 
+    # In the units of the network
+
+    def code(self, x: Tensor) -> Tensor:
+        """Give the codes of rows in the units of the network."""
+        return self.head(self.encoder(x))
+
+    def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give code and output of rows in the units of the network, which the output has too."""
+        code = self.code(x)
+        return code, self.decoder(code)
+
+    # In the units of the data
+
     def encode(self, x: Tensor) -> Tensor:
         """Give the codes of rows in the units of the data, in the dtype of the rows."""
-        return self.encoder(self.rescale(x)).to(x.dtype)
+        return self.code(self.rescale(x)).to(x.dtype)
 
     def decode(self, code: Tensor) -> Tensor:
         """Give rows in the units of the data, in the dtype of the codes."""
@@ -53,15 +76,58 @@ class Autoencoder(nn.Module):
         """Rebuild rows in the units of the data."""
         return self.decode(self.encode(x))
 
-    def halves(self) -> tuple[nn.Sequential, nn.Sequential]:
-        """Give encoder and decoder as modules in the units of the data.
 
-        Returns
-        -------
-        encoder, decoder : torch.nn.Sequential
-            They share parameters and buffers with this module.
-        """
-        return (
-            nn.Sequential(self.rescale, self.encoder),
-            nn.Sequential(self.decoder, Restore(self.rescale)),
-        )
+class Encoder(nn.Module):
+    """The first half of an autoencoder, from rows in the units of the data to codes.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Parameters and buffers are shared with it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import Autoencoder, Encoder, Rescale
+    >>> rescale = Rescale(torch.zeros(4), torch.tensor(2.0))
+    >>> autoencoder = Autoencoder(nn.Linear(4, 2), nn.Linear(2, 4), rescale, 2)
+    >>> Encoder(autoencoder)(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.rescale = autoencoder.rescale
+        self.encoder = autoencoder.encoder
+        self.head = autoencoder.head
+
+    code = Autoencoder.code
+    forward = Autoencoder.encode
+
+
+class Decoder(nn.Module):
+    """The second half of an autoencoder, from codes to rows in the units of the data.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Parameters and buffers are shared with it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import Autoencoder, Decoder, Rescale
+    >>> rescale = Rescale(torch.zeros(4), torch.tensor(2.0))
+    >>> autoencoder = Autoencoder(nn.Linear(4, 2), nn.Linear(2, 4), rescale, 2)
+    >>> Decoder(autoencoder)(torch.zeros(3, 2)).shape
+    torch.Size([3, 4])
+    """
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        super().__init__()
+        self.decoder = autoencoder.decoder
+        self.rescale = autoencoder.rescale
+
+    forward = Autoencoder.decode

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import sqrt
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
@@ -18,12 +20,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
 }
 
-OUTPUT_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "identity": nn.Identity,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-}
-
 
 def dense(
     in_features: int,
@@ -31,6 +27,7 @@ def dense(
     *,
     hidden_layer_sizes: Sequence[int] = (),
     activation: Callable[[], nn.Module] = nn.ReLU,
+    generator: Generator | None = None,
 ) -> nn.Sequential:
     """Give dense layers with an activation between them and none after the last.
 
@@ -42,6 +39,8 @@ def dense(
         Width of each layer between the two.
     activation : callable, default=torch.nn.ReLU
         Gives the activation module, as a class of `torch.nn` does.
+    generator : torch.Generator, default=None
+        Where weights and biases are drawn from; None is torch's global generator.
 
     Returns
     -------
@@ -59,7 +58,37 @@ def dense(
     )
     """
     sizes = [in_features, *hidden_layer_sizes, out_features]
-    return _alternate([nn.Linear(*size) for size in pairwise(sizes)], activation)
+    return _alternate([linear(*size, generator=generator) for size in pairwise(sizes)], activation)
+
+
+def linear(in_features: int, out_features: int, *, generator: Generator | None = None) -> nn.Linear:
+    """Give a linear layer as `torch.nn.Linear` draws it, from a generator.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Width of the input and of the output.
+    generator : torch.Generator, default=None
+        Where weight and bias are drawn from; None is torch's global generator.
+
+    Returns
+    -------
+    layer : torch.nn.Linear
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.nn import linear
+    >>> linear(4, 2, generator=torch.Generator().manual_seed(0))
+    Linear(in_features=4, out_features=2, bias=True)
+    """
+    if generator is None:
+        return nn.Linear(in_features, out_features)
+    layer: nn.Linear = skip_init(nn.Linear, in_features, out_features)  # type: ignore[no-untyped-call]
+    nn.init.kaiming_uniform_(layer.weight, a=sqrt(5), generator=generator)
+    bound = 1 / sqrt(in_features)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
 
 
 def tied_dense(

@@ -1,6 +1,6 @@
 """The units that a network works in."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,14 @@ class Rescale(nn.Module):
     copy : bool, default=True
         Whether the rows given are always new ones. With False a map that changes nothing gives
         what it was given, for networks that do not write into their input.
+    typical : Tensor of shape (3, n_features), default=None
+        Mean, least and greatest value of each feature, in the units of the data: what may
+        stand where nothing is known of an entry. None is the shift for all of them.
+
+    Attributes
+    ----------
+    typical_inside : Tensor of shape (3, n_features)
+        The same in the units of the network.
 
     Examples
     --------
@@ -38,6 +46,9 @@ class Rescale(nn.Module):
     shift: Tensor
     scale: Tensor
     like: Tensor
+    typical: Tensor
+    typical_inside: Tensor
+    is_identity: bool
 
     def __init__(
         self,
@@ -46,63 +57,42 @@ class Rescale(nn.Module):
         dtype: torch.dtype | None = None,
         *,
         copy: bool = True,
+        typical: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.copy = copy
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
+        self.register_buffer("typical", shift.repeat(3, 1) if typical is None else typical)
         # Holds nothing but the dtype of the network, which may be moved to another.
         self.register_buffer("like", torch.empty(0, dtype=dtype or scale.dtype), persistent=False)
-        self._find_identity()
-
-    def _find_identity(self) -> None:
-        # Two passes over the rows would cost a tenth of a small encoder.
-        self._is_identity = not (self.copy or self.shift.any() or (self.scale != 1).any())
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._find_identity()
+        self.register_load_state_dict_post_hook(_derive)  # type: ignore[no-untyped-call]
+        _derive(self)
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype of the network."""
-        # Not self.like: a module looks for its buffers as long as one row takes to rescale.
-        return cast(Tensor, self._buffers["like"]).dtype
+        return self.like.dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take rows in the units of the data to those of the network."""
-        if not self._is_identity:
-            x = (x - self.shift.to(x.dtype)).div_(self.scale.to(x.dtype))
-        return x.to(self.dtype)
+        """Take rows in the units of the data to those of the network, and to its dtype."""
+        return self.inside(x).to(self.dtype)
+
+    def inside(self, x: Tensor) -> Tensor:
+        """Take rows in the units of the data to those of the network, in their own dtype."""
+        if self.is_identity:
+            return x
+        return (x - self.shift.to(x.dtype)).div_(self.scale.to(x.dtype))
 
     def inverse(self, x: Tensor) -> Tensor:
         """Take rows in the units of the network to those of the data."""
-        if self._is_identity:
+        if self.is_identity:
             return x
         return (x * self.scale.to(x.dtype)).add_(self.shift.to(x.dtype))
 
 
-class Restore(nn.Module):
-    """The inverse of a `Rescale` as a module, to end a decoder with.
-
-    Parameters
-    ----------
-    rescale : Rescale
-        The map to invert; its buffers are shared.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_ae.nn import Rescale, Restore
-    >>> restore = Restore(Rescale(torch.tensor([10.0]), torch.tensor(2.0)))
-    >>> restore(torch.tensor([[1.0]]))
-    tensor([[12.]])
-    """
-
-    def __init__(self, rescale: Rescale) -> None:
-        super().__init__()
-        self.rescale = rescale
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Take rows in the units of the network to those of the data."""
-        return self.rescale.inverse(x)
+def _derive(rescale: Rescale, incompatible_keys: Any = None) -> None:
+    """Set what follows from the buffers, which a state dict may have changed."""
+    # Two passes over the rows would cost a tenth of a small encoder.
+    rescale.is_identity = not (rescale.copy or rescale.shift.any() or (rescale.scale != 1).any())
+    rescale.register_buffer("typical_inside", rescale(rescale.typical), persistent=False)

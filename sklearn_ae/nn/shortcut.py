@@ -3,9 +3,9 @@
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from sklearn_ae.nn.dense import TransposedLinear
+from sklearn_ae.nn.dense import TransposedLinear, linear
 
 
 class LinearShortcut(nn.Module):
@@ -62,6 +62,7 @@ def with_shortcuts(
     encoding_dim: int,
     *,
     gated: tuple[bool, bool] = (False, False),
+    generator: Generator | None = None,
 ) -> tuple[LinearShortcut, LinearShortcut]:
     """Add shortcuts to two halves, whose layers give zero to begin with.
 
@@ -74,6 +75,8 @@ def with_shortcuts(
     gated : tuple of two bool, default=(False, False)
         Whether the layers of each half enter through a factor. Tied halves always do: with
         the weights between them at zero, PCA would be a saddle that training never leaves.
+    generator : torch.Generator, default=None
+        Where the linear maps are drawn from; None is torch's global generator.
 
     Returns
     -------
@@ -94,12 +97,43 @@ def with_shortcuts(
     for half, is_gated in zip((encoder, decoder), gated, strict=True):
         if not is_gated:
             _silence(cast(nn.Sequential, half))
-    into = nn.Linear(n_features, encoding_dim)
-    back = TransposedLinear(into) if tied else nn.Linear(encoding_dim, n_features)
+    into = linear(n_features, encoding_dim, generator=generator)
+    back = TransposedLinear(into) if tied else linear(encoding_dim, n_features, generator=generator)
     return (
         LinearShortcut(encoder, into, gated=gated[0]),
         LinearShortcut(decoder, back, gated=gated[1]),
     )
+
+
+def shortcuts_of(module: nn.Module) -> list[nn.Linear | TransposedLinear]:
+    """Give the linear maps beside the two halves of an autoencoder, where it has them.
+
+    Parameters
+    ----------
+    module : Autoencoder
+        Its halves are what `with_shortcuts` gave; an output activation may end the decoder.
+
+    Returns
+    -------
+    shortcuts : list of torch.nn.Linear or TransposedLinear
+        The encoder's and the decoder's, or none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.nn import Autoencoder, Rescale, dense, shortcuts_of, with_shortcuts
+    >>> halves = with_shortcuts(dense(4, 2), dense(2, 4), 4, 2)
+    >>> rescale = Rescale(torch.zeros(4), torch.tensor(2.0))
+    >>> shortcuts_of(Autoencoder(*halves, rescale, 2))
+    [Linear(in_features=4, out_features=2, bias=True), \
+Linear(in_features=2, out_features=4, bias=True)]
+    """
+    halves = [getattr(module, "encoder", None), getattr(module, "decoder", None)]
+    if isinstance(halves[1], nn.Sequential) and len(halves[1]):
+        halves[1] = halves[1][0]
+    if not all(isinstance(half, LinearShortcut) for half in halves):
+        return []
+    return [cast(LinearShortcut, half).shortcut for half in halves]
 
 
 @torch.no_grad()

@@ -1,0 +1,217 @@
+"""How parameters become a network and the net that trains it."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from skorch.callbacks import Callback
+from torch import Generator, nn
+from torch.optim import Optimizer
+
+from sklearn_ae._parameters import OBJECTIVE, PRECISIONS, TRAINING
+from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.callbacks import own_copy
+from sklearn_ae._training.devices import resolve_device
+from sklearn_ae._training.losses import EntryLoss, resolve_loss
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.objective import Objective
+from sklearn_ae._training.optimizers import with_defaults
+from sklearn_ae._training.random import writes
+from sklearn_ae._training.scaling import Units
+from sklearn_ae._training.start import Start, start_at_pca
+from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder
+from sklearn_ae.noise import NOISES
+
+
+class _Building(BaseEstimator, metaclass=ABCMeta):
+    """What an autoencoder answers about its network: a subclass says what is special to it.
+
+    The attributes below are the values of parameters that a subclass does not have.
+    """
+
+    _module_class: ClassVar[type[Autoencoder]] = Autoencoder
+    _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+
+    encoding_dim: int
+    output_activation: str = "identity"
+    linear_shortcut: bool = False
+    scaling: str | None = "auto"
+    precision: str = "float32"
+    loss: str | EntryLoss = "squared_error"
+    noise: str | None = None
+    noise_level: float = 0.0
+    sparsity_penalty: float = 0.0
+    contractive_penalty: float = 0.0
+    trim: float = 0.0
+    optimizer: str | type[Optimizer] = "adam"
+    optimizer_params: dict[str, Any] | None = None
+    lr: float = 1e-3
+    lr_schedule: str = "constant"
+    batch_size: int | str = "auto"
+    max_epochs: int = 20
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool | str = False
+    validation_fraction: float = 0.1
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "cpu"
+    callbacks: list[Callback] | None = None
+    verbose: int = 0
+
+    @abstractmethod
+    def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
+        """Give encoder and decoder, in the units of the network, drawn from a generator."""
+
+    def _net_parameters(self) -> dict[str, Any]:
+        """Give further parameters of the net, or others in the place of those it would have."""
+        return {}
+
+    def _start(self, module: Autoencoder, rows: Rows) -> Start | None:
+        """Set the weights that training starts from. None leaves them random."""
+        if not self.linear_shortcut:
+            return None
+        return start_at_pca(module, rows, OUTPUT_ACTIVATIONS[self.output_activation])
+
+    def _plain(self) -> Self:
+        """Give an estimator that is not fitted, whose numbers are Python's and not numpy's."""
+        parameters = self.get_params(deep=False)
+        return type(self)(
+            **{
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in parameters.items()
+            }
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Specification:
+    """What a network and its net are built from, taken at fit. It needs no rows.
+
+    Parameters
+    ----------
+    estimator_class : type
+        Builds the halves.
+    parameters : dict
+        Those that the estimator was fitted with.
+    n_features : int
+        Width of a row.
+    units : Units
+        Those of the network, and what is typical of each feature.
+    n_samples : int
+        Rows that were trained on, by which "auto" sets the size of batches.
+    module_seed, net_seed : int
+        Where weights are drawn from, and all that is drawn later.
+    """
+
+    estimator_class: type[_Building]
+    parameters: dict[str, Any]
+    n_features: int
+    units: Units
+    n_samples: int
+    module_seed: int
+    net_seed: int
+
+    def __call__(self) -> Autoencoder:
+        """Build the network, as it was before it started anywhere."""
+        estimator = self.estimator
+        dtype = PRECISIONS[estimator.precision]
+        encoder, decoder = estimator._build_module(
+            self.n_features, Generator().manual_seed(self.module_seed)
+        )
+        encoder, decoder = encoder.to(dtype), decoder.to(dtype)
+        # The rows may be the user's own.
+        copy = callable(estimator.loss) or writes(encoder, self.n_features, dtype)
+        rescale = self.units.rescale(dtype, copy=copy)
+        if resolve_device(estimator.device) == "mps":  # it has no float64
+            rescale = rescale.float()
+        return estimator._module_class(encoder, decoder, rescale, estimator.encoding_dim)
+
+    def build_net(self, module: Autoencoder | None = None) -> AutoencoderNet:
+        """Build the net, ready to train: on a new network, or on one that was built before."""
+        estimator = self.estimator
+        optimizer, optimizer_params = with_defaults(estimator.optimizer, estimator.optimizer_params)
+        parameters = {
+            "criterion": Objective,
+            "criterion__loss": resolve_loss(estimator.loss),
+            "criterion__sparsity_penalty": estimator.sparsity_penalty,
+            "criterion__contractive_penalty": estimator.contractive_penalty,
+            "criterion__trim": estimator.trim,
+            "noise": None if estimator.noise is None else NOISES[estimator.noise],
+            "noise_level": estimator.noise_level,
+            "optimizer": optimizer,
+            **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
+            "lr": estimator.lr,
+            "lr_schedule": estimator.lr_schedule,
+            "batch_size": self.batch_size,
+            "max_epochs": estimator.max_epochs,
+            "bfloat16": estimator.precision == "bfloat16",
+            "seed": self.net_seed,
+            "dataset": Rows,
+            "predict_nonlinearity": None,
+            "callbacks": [own_copy(callback) for callback in estimator.callbacks or []],
+            "device": resolve_device(estimator.device),
+            "verbose": max(0, estimator.verbose - 1),
+            **estimator._net_parameters(),
+        }
+        build: Callable[[], Autoencoder] = self if module is None else lambda: module
+        net = estimator._net_class(build, **parameters).initialize()
+        net.module = self  # the weights are in module_, and in a pickle once
+        return net
+
+    @property
+    def estimator(self) -> _Building:
+        """An estimator of these parameters that is not fitted."""
+        return self.estimator_class(**self.parameters)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in a step."""
+        batch_size = self.parameters.get("batch_size", self.estimator_class.batch_size)
+        if batch_size == "auto":
+            return min(256, max(8, self.n_samples // 40))
+        return batch_size
+
+    def changed(self, estimator: _Building) -> list[str]:
+        """Give the names of the parameters that an estimator has other values of."""
+        parameters = estimator.get_params(deep=False)
+        return [name for name in parameters if not _same(parameters[name], self.parameters[name])]
+
+    def moved_to(
+        self, estimator: _Building, *, n_features: int, n_samples: int, net_seed: int
+    ) -> Self:
+        """Give the specification of the same network with other parameters of its training.
+
+        Raises
+        ------
+        ValueError
+            If rows or parameters ask for another network.
+        """
+        if n_features != self.n_features:
+            raise ValueError(
+                f"X has {n_features} features, which asks for other layers than the "
+                f"{self.n_features} that the network was fitted with"
+            )
+        for name in self.changed(estimator):
+            if name not in OBJECTIVE | TRAINING:
+                raise ValueError(
+                    f"{name}={getattr(estimator, name)!r} asks for other layers or units than "
+                    f"{self.parameters[name]!r}, which the network was fitted with"
+                )
+        return replace(
+            self,
+            parameters=estimator.get_params(deep=False),
+            n_samples=n_samples,
+            net_seed=net_seed,
+        )
+
+
+def _same(one: object, other: object) -> bool:
+    return one is other or _comparable(one) == _comparable(other)
+
+
+def _comparable(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple | np.ndarray) else value

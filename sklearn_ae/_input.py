@@ -1,0 +1,63 @@
+"""From what a user passes to rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from sklearn_ae._building import _Building
+from sklearn_ae._training.batches import Rows
+from sklearn_ae._validation import (
+    Matrix,
+    check_finite_where_observed,
+    check_observed,
+    check_sample_weight,
+)
+
+
+class _Input(_Building):
+    """How autoencoders check rows and what comes with them."""
+
+    def _check_X(self, X: ArrayLike, **options: Any) -> Matrix:
+        options = {"reset": False, **options}
+        return validate_data(self, X, accept_sparse="csr", dtype="numeric", **options)
+
+    def _check_rows(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        observed: ArrayLike | None = None,
+        *,
+        reset: bool = False,
+        min_samples: int = 1,
+    ) -> Rows:
+        """Give checked rows, with what counts in them; all of them, in their order."""
+        X = self._check_X(
+            X,
+            reset=reset,
+            ensure_min_samples=min_samples,
+            ensure_all_finite=observed is None,
+        )
+        if observed is not None:
+            observed = check_observed(observed, X)
+            check_finite_where_observed(X, observed)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
+        return Rows(X, sample_weight=sample_weight, observed=observed)
+
+
+def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
+    """Leave out rows without weight, or of which nothing is observed.
+
+    They would still set the units, the batches and the noise.
+    """
+    counts: list[NDArray] = []
+    weight = rows.sample_weight
+    if weight is not None:
+        weight = weight.astype(weight_dtype)
+        counts.append(np.greater(weight, 0))
+    if rows.observed is not None:
+        counts.append(rows.observed.any(axis=1))
+    index = np.flatnonzero(np.all(counts, axis=0)) if counts else None
+    return Rows(rows.source, index=index, sample_weight=weight, observed=rows.observed)
