@@ -1,0 +1,138 @@
+"""What a net is built from: it needs no rows, and records what it was fitted with."""
+
+import pickle
+from copy import deepcopy
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from sklearn_ae.nn import dense
+
+
+def weights(module):
+    return [value.numpy() for value in module.state_dict().values()]
+
+
+def assert_same_weights(one, other):
+    for own, theirs in zip(weights(one), weights(other), strict=True):
+        assert_array_equal(own, theirs)
+
+
+@pytest.fixture
+def fitted(autoencoder, digits):
+    return autoencoder.set_params(noise="gaussian", noise_level=0.5).fit(digits)
+
+
+def test_it_records_the_parameters_of_the_fit(fitted):
+    recorded = fitted.net_.module.parameters
+    fitted.set_params(encoding_dim=7, lr=0.5)
+
+    assert recorded["encoding_dim"] == 4
+    assert recorded["lr"] == 1e-2
+    assert recorded.keys() == fitted.get_params(deep=False).keys()
+
+
+def test_it_is_frozen(fitted):
+    with pytest.raises(FrozenInstanceError):
+        fitted.net_.module.n_features = 3
+
+
+def test_it_gives_the_network_before_it_started_anywhere(autoencoder, digits):
+    fitted = autoencoder.set_params(linear_shortcut=False, lr=1e-30).fit(digits)
+
+    assert_same_weights(fitted.net_.module(), fitted.net_.module_)
+
+
+def test_it_gives_the_same_network_each_time(fitted):
+    one, other = fitted.net_.module(), fitted.net_.module()
+
+    assert one is not other
+    assert_same_weights(one, other)
+    assert {id(p) for p in one.parameters()}.isdisjoint(id(p) for p in other.parameters())
+
+
+def test_it_knows_the_units_of_the_rows(fitted, digits):
+    rescale = fitted.net_.module().rescale
+
+    assert_allclose(rescale.shift, digits.mean(axis=0))
+    assert_allclose(rescale.scale, np.sqrt(digits.var(axis=0).mean()))
+    expected = [digits.mean(axis=0), digits.min(axis=0), digits.max(axis=0)]
+    assert_allclose(rescale.typical, np.stack(expected))
+
+
+def test_training_a_network_leaves_the_record_of_its_units_alone(fitted, digits):
+    module = fitted.net_.module()
+    with torch.no_grad():
+        module.rescale.shift.zero_()
+        module.rescale.typical.zero_()
+
+    assert_allclose(fitted.net_.module().rescale.shift, digits.mean(axis=0))
+
+
+# skorch's own verbs on the net
+
+
+def rebuilt_by(verb, net, digits):
+    if verb == "clone":
+        return clone(net).initialize()
+    if verb == "initialize":
+        return deepcopy(net).initialize()
+    return pickle.loads(pickle.dumps(net)).initialize()
+
+
+@pytest.mark.parametrize("verb", ["clone", "initialize", "pickle"])
+def test_the_net_is_built_anew_without_rows(fitted, digits, verb):
+    net = rebuilt_by(verb, fitted.net_, digits)
+
+    assert len(net.history) == 0
+    assert not net.optimizer_.state
+    assert_same_weights(net.module_, fitted.net_.module())
+    assert net.get_params(deep=False).keys() == fitted.net_.get_params(deep=False).keys()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_skorchs_verbs_take_rows(fitted, digits, method, dtype):
+    net, n_before = deepcopy(fitted.net_), len(fitted.net_.history)
+    before = net.evaluate(net.get_dataset(digits))
+
+    getattr(net, method)(digits.astype(dtype))
+
+    assert len(net.history) == fitted.max_epochs + (n_before if method == "partial_fit" else 0)
+    losses = net.history[:, "train_loss"]
+    assert losses[-1] < (losses[0] if method == "fit" else losses[n_before - 1])
+    if method == "partial_fit":
+        assert net.evaluate(net.get_dataset(digits)) < before
+    assert not any(part.training for part in net.module_.modules())
+
+
+def test_a_fit_by_skorch_is_that_of_the_estimator(autoencoder, digits):
+    autoencoder.set_params(linear_shortcut=False).fit(digits)
+
+    net = clone(autoencoder.net_).fit(digits)
+
+    assert net.history[:, "train_loss"] == autoencoder.loss_curve_
+
+
+def test_a_net_of_ones_own_layers_is_built_anew_too(autoencoder, digits):
+    def own(in_features, out_features):
+        return dense(in_features, out_features, hidden_layer_sizes=(9,))
+
+    net = autoencoder.set_params(encoder=own).fit(digits).net_
+
+    assert_same_weights(clone(net).initialize().module_, net.module())
+
+
+def test_the_net_says_what_it_predicts(fitted, digits):
+    assert_allclose(fitted.net_.predict(digits), fitted.reconstruct(digits), rtol=1e-6)
+
+
+def test_the_weights_are_in_a_pickle_once(autoencoder, digits):
+    fitted = autoencoder.set_params(hidden_layer_sizes=(500,), optimizer="sgd").fit(digits)
+
+    n_bytes = sum(value.nbytes for value in weights(fitted.net_.module_))
+    assert len(pickle.dumps(fitted)) < 1.2 * n_bytes
