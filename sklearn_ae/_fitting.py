@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from typing import Self
 
 import numpy as np
@@ -12,29 +11,18 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
-from sklearn_ae._building import Specification, _Building
+from sklearn_ae._building import _Building
 from sklearn_ae._compat import CallbackSupportMixin, _fit_context
 from sklearn_ae._fit_task import fit_task
 from sklearn_ae._input import _Input, rows_that_count
+from sklearn_ae._starting import check_parameters, net_of, net_resumed, new_net
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import Convergence, KeepBest, Progress
-from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.epoch import Split
-from sklearn_ae._training.losses import resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
-from sklearn_ae._training.scaling import units_for
 from sklearn_ae._training.start import Start
-from sklearn_ae._training.statistics import Moments, count_constant_codes, moments
-from sklearn_ae._validation import (
-    check_callbacks,
-    check_loss,
-    check_range,
-    check_reach,
-    check_share,
-)
-from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Rescale
-from sklearn_ae.noise import NOISES
+from sklearn_ae._training.statistics import count_constant_codes
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
@@ -92,14 +80,14 @@ class _Fitting(CallbackSupportMixin, _Input):
             if X_val is not None:
                 validation = self._check_rows(X_val, observed=observed_val)
             plain = self._plain()
-            _check_parameters(plain, checked.n_features)
+            check_parameters(plain, checked.n_features)
             fitted = self.net_ if plain.warm_start and hasattr(self, "net_") else None
             module_seed, net_seed = seeds(plain.random_state, 2)
             split = _split(plain, checked, validation, net_seed)
             if fitted is None:
-                net, start = _new_net(plain, split.train, module_seed, net_seed)
+                net, start = new_net(plain, split.train, module_seed, net_seed)
             else:
-                net, start = _net_of(plain, fitted, split.train, net_seed), Start()
+                net, start = net_of(plain, fitted, split.train, net_seed), Start()
             self._train(net, split, start, y, checked)
             self.net_ = net
         return self
@@ -157,12 +145,12 @@ class _Fitting(CallbackSupportMixin, _Input):
                 min_samples=2 if fitted is None else 1,
             )
             plain = self._plain()
-            _check_parameters(plain, checked.n_features)
+            check_parameters(plain, checked.n_features)
             rows = rows_that_count(checked, _weight_dtype(plain))
             if fitted is None:
-                net, _ = _new_net(plain, rows, *seeds(plain.random_state, 2))
+                net, _ = new_net(plain, rows, *seeds(plain.random_state, 2))
             else:
-                net = _net_resumed(plain, fitted, rows)
+                net = net_resumed(plain, fitted, rows)
             net.partial_fit(Split(rows, rows), epochs=1, scheduled=False)
             if net.interrupted_:  # there is no epoch to keep
                 raise KeyboardInterrupt
@@ -192,7 +180,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         if net.interrupted_:
             warnings.warn(
                 f"Training interrupted by user after {len(net.history)} epochs, which are kept.",
-                stacklevel=3,
+                stacklevel=4,
             )
         with suppress(KeyboardInterrupt):  # nothing is left but a warning
             _warn_of_constant_codes(net, split.train, is_lossless)
@@ -209,27 +197,6 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
             delattr(estimator, name)
         vars(estimator).update(fitted)
         raise
-
-
-def _check_parameters(plain: _Building, n_features: int) -> None:
-    """Check what the table of constraints can't."""
-    loss = resolve_loss(plain.loss)
-    outputs = {name: (output.low, output.high) for name, output in OUTPUT_ACTIVATIONS.items()}
-    check_reach(plain.loss, (loss.low, loss.high), outputs, plain.output_activation)
-    check_loss(plain.loss, loss.entries, n_features)
-    if plain.noise is not None and NOISES[plain.noise].is_share:
-        check_share(plain.noise, plain.noise_level)
-    check_callbacks(plain.callbacks)
-    if "lr" in (plain.optimizer_params or {}):
-        raise ValueError(
-            f"optimizer_params={plain.optimizer_params}: the rate is the parameter lr, which "
-            "a schedule moves. Use lr instead."
-        )
-    if plain.precision == "bfloat16" and loss.is_bounded:
-        raise ValueError(
-            f"precision='bfloat16': loss={plain.loss!r} takes logarithms of outputs, which are "
-            "too coarse in it. Use precision='float32'."
-        )
 
 
 def _split(plain: _Building, checked: Rows, validation: Rows | None, seed: int) -> Split:
@@ -261,112 +228,6 @@ def _weight_dtype(plain: _Building) -> str:
     return "float64" if plain.precision == "float64" else "float32"
 
 
-def _new_net(
-    plain: _Building, rows: Rows, module_seed: int, net_seed: int
-) -> tuple[AutoencoderNet, Start | None]:
-    """Give a net before its first epoch, in the units of rows, and what is known of its start."""
-    of_rows = moments(rows)
-    _check_variance(of_rows, len(rows))
-    units = units_for(
-        plain.scaling,
-        of_rows,
-        data_dtype=rows.source.dtype,
-        output=OUTPUT_ACTIVATIONS[plain.output_activation],
-    )
-    specification = Specification(
-        type(plain),
-        plain.get_params(deep=False),
-        rows.n_features,
-        units,
-        len(rows),
-        module_seed,
-        net_seed,
-    )
-    if plain.precision == "bfloat16" and not gains_from_bfloat16(resolve_device(plain.device)):
-        warnings.warn(
-            "precision='bfloat16': this processor has no instructions for it, so that the "
-            "training is slower, not faster. Use precision='float32'.",
-            stacklevel=4,
-        )
-    module = specification()
-    _check_extremes(plain, module.rescale, of_rows, is_first=True)
-    start = plain._start(module, rows)
-    net = specification.build_net(module)
-    net.starts_at_pca_ = start is not None and start.is_pca
-    return net, start
-
-
-def _net_of(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> AutoencoderNet:
-    """Give a net for a fit that starts warm: the weights of another, and its history."""
-    try:
-        net = _net_on_the_same(plain, fitted, rows, net_seed)
-    except ValueError as error:
-        raise ValueError(f"warm_start=True: {error}. Use warm_start=False.") from error
-    net.remember(fitted)
-    return net
-
-
-def _net_resumed(plain: _Building, fitted: AutoencoderNet, rows: Rows) -> AutoencoderNet:
-    """Give a net that goes on where another stands."""
-    specification = fitted.module
-    try:
-        net = _net_on_the_same(plain, fitted, rows, specification.net_seed)
-    except ValueError as error:
-        raise ValueError(f"{error}. Use fit, or set it back.") from error
-    callbacks_differ = {"callbacks", "verbose"} & set(specification.changed(plain))
-    net.resume(fitted, callbacks=not callbacks_differ)
-    return net
-
-
-def _net_on_the_same(
-    plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int
-) -> AutoencoderNet:
-    specification = fitted.module.moved_to(
-        plain, n_features=rows.n_features, n_samples=len(rows), net_seed=net_seed
-    )
-    module = deepcopy(fitted.module_)
-    if any(np.isfinite(_bounds(plain))):
-        _check_extremes(plain, module.rescale, moments(rows), is_first=False)
-    return specification.build_net(module)
-
-
-def _check_variance(of_rows: Moments, n_samples: int) -> None:
-    if not np.isfinite(of_rows.variance).all():
-        raise ValueError(
-            f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
-            "Divide X by a constant."
-        )
-    if not of_rows.variance.any():
-        raise ValueError(
-            f"X: all {len(of_rows.variance)} features are constant over {n_samples} rows, so "
-            "there is nothing to learn. Pass rows that differ."
-        )
-
-
-def _bounds(plain: _Building) -> tuple[float, float, float, float]:
-    """Give where output and loss end."""
-    output, loss = OUTPUT_ACTIVATIONS[plain.output_activation], resolve_loss(plain.loss)
-    return output.low, output.high, loss.low, loss.high
-
-
-def _check_extremes(
-    plain: _Building, rescale: Rescale, of_rows: Moments, *, is_first: bool
-) -> None:
-    """Check that rows to train on lie where output and loss reach."""
-    extremes = rescale(rescale.shift.new_tensor(np.stack([of_rows.low, of_rows.high])))
-    low, high, least, greatest = _bounds(plain)
-    check_range(
-        extremes.min().item(),
-        extremes.max().item(),
-        ranges={
-            f"output_activation={plain.output_activation!r}": (low, high),
-            f"loss={plain.loss!r}": (least, greatest),
-        },
-        scaling=plain.scaling,
-        is_first=is_first,
-    )
-
-
 def _only_rebuilds(estimator: _Building) -> bool:
     """Whether an exact reconstruction is all that the objective asks for."""
     penalised = estimator.sparsity_penalty or estimator.contractive_penalty
@@ -381,7 +242,7 @@ def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, is_lossless: bool) 
         warnings.warn(
             f"encoding_dim={encoding_dim}: the principal components rebuild the training rows "
             f"exactly, so no epoch was needed; {constant}. Lower encoding_dim to compress.",
-            stacklevel=4,
+            stacklevel=5,
         )
     elif n_constant:
-        warnings.warn(f"{constant}. Lower encoding_dim, or the penalties.", stacklevel=4)
+        warnings.warn(f"{constant}. Lower encoding_dim, or the penalties.", stacklevel=5)

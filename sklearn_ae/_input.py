@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.utils.validation import validate_data
 
 from sklearn_ae._building import _Building
@@ -52,11 +52,11 @@ def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
 
     They would still set the units, the batches and the noise.
     """
-    counts: list[NDArray] = []
+    counts: list[Any] = []
     weight = rows.sample_weight
     if weight is not None:
         weight = weight.astype(weight_dtype)
-        counts.append(np.greater(weight, 0))
+        counts.append(weight > 0)
     if rows.observed is not None:
         counts.append(rows.observed.any(axis=1))
     index = np.flatnonzero(np.all(counts, axis=0)) if counts else None

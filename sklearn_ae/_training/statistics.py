@@ -171,13 +171,25 @@ def _from_products_of_rows(
 
 
 class _ScaledRows(LinearOperator):
-    """Centred and scaled rows, times the root of their weight, as a matrix never formed."""
+    """Centred and scaled rows, times the root of their weight, as a matrix never formed.
+
+    Products with sparse rows are sparse: batches of them, made dense again and again, would
+    take a hundred times as long.
+    """
 
     def __init__(self, rows: Rows, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
         super().__init__(np.dtype(np.float64), (len(rows), rows.n_features))
         self.rows = rows
         self.centre = torch.from_numpy(shift)
         self.scale = torch.as_tensor(scale)
+        self.sparse = None
+        if rows.observed is None and not isinstance(rows.source, np.ndarray):
+            self.sparse = rows.X.astype(np.float64)
+            self.root = np.ones((len(rows), 1))
+            if rows.weight is not None:
+                self.root = rows.weight.double().sqrt().numpy()[:, None]
+            self.offset = (shift / scale)[:, None]
+            self.factor = np.broadcast_to(1 / scale, shift.shape)[:, None]
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         for batch in self.rows.batches(rows_at_once(self.shape[1]), fill=self.centre):
@@ -190,12 +202,17 @@ class _ScaledRows(LinearOperator):
         return float(sum(np.square(x).sum() for x in self))
 
     def _matmat(self, V: NDArray) -> NDArray:
+        if self.sparse is not None:
+            return self.root * (self.sparse @ (self.factor * V) - self.offset.T @ V)
         return np.concatenate([x @ V for x in self])
 
     def _matvec(self, v: NDArray) -> NDArray:
         return self._matmat(v.reshape(-1, 1)).ravel()
 
     def _rmatmat(self, U: NDArray) -> NDArray:
+        if self.sparse is not None:
+            weighted = self.root * U
+            return self.factor * (self.sparse.T @ weighted) - self.offset * weighted.sum(axis=0)
         first, total = 0, np.zeros((self.shape[1], U.shape[1]))
         for x in self:
             total += x.T @ U[first : first + len(x)]

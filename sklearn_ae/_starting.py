@@ -1,0 +1,151 @@
+"""A net before its first epoch: on a new network, or on one that goes on."""
+
+import warnings
+from copy import deepcopy
+
+import numpy as np
+
+from sklearn_ae._building import Specification, _Building
+from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
+from sklearn_ae._training.losses import resolve_loss
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.scaling import units_for
+from sklearn_ae._training.start import Start
+from sklearn_ae._training.statistics import Moments, moments
+from sklearn_ae._validation import (
+    check_callbacks,
+    check_loss,
+    check_range,
+    check_reach,
+    check_share,
+)
+from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Rescale
+from sklearn_ae.noise import NOISES
+
+
+def check_parameters(plain: _Building, n_features: int) -> None:
+    """Check what the table of constraints can't."""
+    loss = resolve_loss(plain.loss)
+    outputs = {name: (output.low, output.high) for name, output in OUTPUT_ACTIVATIONS.items()}
+    check_reach(plain.loss, (loss.low, loss.high), outputs, plain.output_activation)
+    check_loss(plain.loss, loss.entries, n_features)
+    if plain.noise is not None and NOISES[plain.noise].is_share:
+        check_share(plain.noise, plain.noise_level)
+    check_callbacks(plain.callbacks)
+    if "lr" in (plain.optimizer_params or {}):
+        raise ValueError(
+            f"optimizer_params={plain.optimizer_params}: the rate is the parameter lr, which "
+            "a schedule moves. Use lr instead."
+        )
+    if plain.precision == "bfloat16" and loss.is_bounded:
+        raise ValueError(
+            f"precision='bfloat16': loss={plain.loss!r} takes logarithms of outputs, which are "
+            "too coarse in it. Use precision='float32'."
+        )
+
+
+def new_net(
+    plain: _Building, rows: Rows, module_seed: int, net_seed: int
+) -> tuple[AutoencoderNet, Start | None]:
+    """Give a net before its first epoch, in the units of rows, and what is known of its start."""
+    of_rows = moments(rows)
+    _check_variance(of_rows, len(rows))
+    units = units_for(
+        plain.scaling,
+        of_rows,
+        data_dtype=rows.source.dtype,
+        output=OUTPUT_ACTIVATIONS[plain.output_activation],
+    )
+    specification = Specification(
+        type(plain),
+        plain.get_params(deep=False),
+        rows.n_features,
+        units,
+        len(rows),
+        module_seed,
+        net_seed,
+    )
+    if plain.precision == "bfloat16" and not gains_from_bfloat16(resolve_device(plain.device)):
+        warnings.warn(
+            "precision='bfloat16': this processor has no instructions for it, so that the "
+            "training is slower, not faster. Use precision='float32'.",
+            stacklevel=4,
+        )
+    module = specification()
+    _check_extremes(plain, module.rescale, of_rows, is_first=True)
+    start = plain._start(module, rows)
+    net = specification.build_net(module)
+    net.starts_at_pca_ = start is not None and start.is_pca
+    return net, start
+
+
+def net_of(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> AutoencoderNet:
+    """Give a net for a fit that starts warm: the weights of another, and its history."""
+    try:
+        net = _net_on_the_same(plain, fitted, rows, net_seed)
+    except ValueError as error:
+        raise ValueError(f"warm_start=True: {error}. Use warm_start=False.") from error
+    net.remember(fitted)
+    return net
+
+
+def net_resumed(plain: _Building, fitted: AutoencoderNet, rows: Rows) -> AutoencoderNet:
+    """Give a net that goes on where another stands."""
+    specification = fitted.module
+    try:
+        net = _net_on_the_same(plain, fitted, rows, specification.net_seed)
+    except ValueError as error:
+        raise ValueError(f"{error}. Use fit, or set it back.") from error
+    callbacks_differ = {"callbacks", "verbose"} & set(specification.changed(plain))
+    net.resume(fitted, callbacks=not callbacks_differ)
+    return net
+
+
+def _net_on_the_same(
+    plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int
+) -> AutoencoderNet:
+    specification = fitted.module.moved_to(
+        plain, n_features=rows.n_features, n_samples=len(rows), net_seed=net_seed
+    )
+    module = deepcopy(fitted.module_)
+    if any(np.isfinite(_bounds(plain))):
+        _check_extremes(plain, module.rescale, moments(rows), is_first=False)
+    return specification.build_net(module)
+
+
+def _check_variance(of_rows: Moments, n_samples: int) -> None:
+    if not np.isfinite(of_rows.variance).all():
+        raise ValueError(
+            f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
+            "Divide X by a constant."
+        )
+    if not of_rows.variance.any():
+        raise ValueError(
+            f"X: all {len(of_rows.variance)} features are constant over {n_samples} rows, so "
+            "there is nothing to learn. Pass rows that differ."
+        )
+
+
+def _bounds(plain: _Building) -> tuple[float, float, float, float]:
+    """Give where output and loss end."""
+    output, loss = OUTPUT_ACTIVATIONS[plain.output_activation], resolve_loss(plain.loss)
+    return output.low, output.high, loss.low, loss.high
+
+
+def _check_extremes(
+    plain: _Building, rescale: Rescale, of_rows: Moments, *, is_first: bool
+) -> None:
+    """Check that rows to train on lie where output and loss reach."""
+    extremes = rescale(rescale.shift.new_tensor(np.stack([of_rows.low, of_rows.high])))
+    low, high, least, greatest = _bounds(plain)
+    check_range(
+        extremes.min().item(),
+        extremes.max().item(),
+        ranges={
+            f"output_activation={plain.output_activation!r}": (low, high),
+            f"loss={plain.loss!r}": (least, greatest),
+        },
+        scaling=plain.scaling,
+        is_first=is_first,
+    )
