@@ -24,6 +24,8 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "aten",
+    "fused_adam",
+    "fused_adamw",
     "has_hooks",
     "has_hooks_on_all_modules",
     "init_callback_context",
@@ -51,6 +53,10 @@ def init_callback_context(estimator: BaseEstimator, max_subtasks: int) -> Any:
 
 # The derivatives of activations that autograd itself calls have no other name.
 aten = torch.ops.aten
+
+# torch.optim.adam.adam(fused=True) calls these and takes 10 us more a step, a seventh of one of
+# a small network: digits would take 0.54 of MLPRegressor's time instead of 0.48.
+fused_adam, fused_adamw = torch._fused_adam_, torch._fused_adamw_
 
 # Torch can register hooks, but not be asked whether there are any.
 _HOOKS = {

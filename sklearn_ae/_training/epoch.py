@@ -107,6 +107,10 @@ class TrainedNet(ListenedToNet):
             lr=self.lr,
             n_steps=n_batches(len(split.train), self.batch_size) * epochs,
         )
+        if scheduler is not None and self._allows_exact_step():
+            # A step of nothing, without which the schedule would warn that none was taken.
+            self.optimizer_.zero_grad()
+            self.optimizer_.step()
         datasets = {"dataset_train": split.train, "dataset_valid": split.validation}
         for _ in range(epochs):
             n_done = len(self.history)
@@ -181,9 +185,6 @@ class TrainedNet(ListenedToNet):
         listened = self._is_listened_to()
         if not listened and self._allows_exact_step():
             self._steps_by = "exact"
-            # A step of nothing, without which a schedule would warn that none was taken.
-            self.optimizer_.zero_grad()
-            self.optimizer_.step()
             step = ExactStep(self.module_, self.criterion_, self.optimizer_, bfloat16=self.bfloat16)
             with step.running():
                 yield lambda batch: step(self.corrupted(batch, self.generator_), batch)

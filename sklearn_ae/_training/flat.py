@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.adam import adam
+
+from sklearn_ae._compat import fused_adam, fused_adamw
 
 
 class FlatGroup:
@@ -46,6 +47,7 @@ class FlatGroup:
         self.has_copies = bfloat16
         self.used_values = values.bfloat16() if bfloat16 else values
         self.used_gradients = gradients.bfloat16() if bfloat16 else gradients
+        self.function = fused_adamw if group["decoupled_weight_decay"] else fused_adam
 
     def _views(self, buffer: Tensor) -> list[Tensor]:
         parts = torch.split(buffer, [parameter.numel() for parameter in self.parameters])
@@ -77,16 +79,15 @@ class FlatGroup:
         values, gradients, means, squares = self.buffers
         if self.has_copies:
             gradients.copy_(self.used_gradients)
+        self.n_steps += 1
         beta1, beta2 = self.group["betas"]
-        adam(
+        self.function(
             [values],
             [gradients],
             [means],
             [squares],
             [],
             [self.n_steps],
-            fused=True,
-            decoupled_weight_decay=self.group["decoupled_weight_decay"],
             lr=self.group["lr"],
             beta1=beta1,
             beta2=beta2,

@@ -6,6 +6,7 @@ are reduced is `Objective`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf, isfinite
 
 import torch
@@ -50,7 +51,7 @@ class Loss:
         within = target.clamp(self.low, self.high)
         return self.entries(output, within) + (target - within).abs()
 
-    @property
+    @cached_property
     def is_bounded(self) -> bool:
         """Whether there are numbers that it is not defined for."""
         return isfinite(self.low) or isfinite(self.high)

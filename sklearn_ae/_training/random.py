@@ -59,11 +59,12 @@ def writes(module: nn.Module, n_features: int, dtype: torch.dtype) -> bool:
 
     One that draws, or can't take two rows, is taken for one that does.
     """
-    for copy in (deepcopy(module).train(), deepcopy(module).eval()):
+    copy = deepcopy(module)
+    for training in (True, False):
         rows = torch.zeros(2, n_features, dtype=dtype)
         try:
             with _NoDraws():  # type: ignore[no-untyped-call]
-                copy(rows)
+                copy.train(training)(rows)
         except Exception:  # as above
             return True
         if is_written_into(rows):

@@ -273,9 +273,9 @@ def _is_written_out(module: nn.Module) -> bool:
     return (
         type(module) is Autoencoder
         and type(module.rescale) is Rescale
-        and type(module.head) is nn.Identity
+        and module.head is None
         and not has_hooks_on_all_modules()
-        and not any(has_hooks(part) for part in (module, module.rescale, module.head))
+        and not any(has_hooks(part) for part in (module, module.rescale))
         and all(
             _is_dense(part) for half in (module.encoder, module.decoder) for part in half.modules()
         )

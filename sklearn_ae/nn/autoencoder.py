@@ -20,8 +20,7 @@ class Autoencoder(nn.Module):
     encoding_dim : int
         Width of the code.
     head : torch.nn.Module, default=None
-        From what the encoder gives to the code, where that is not all of it. None is the
-        identity.
+        From what the encoder gives to the code, where that is not all of it.
 
     Examples
     --------
@@ -46,7 +45,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.rescale = rescale
         self.encoder = encoder
-        self.head = nn.Identity() if head is None else head
+        self.head = head
         self.decoder = decoder
         self.encoding_dim = encoding_dim
 
@@ -54,7 +53,8 @@ class Autoencoder(nn.Module):
 
     def code(self, x: Tensor) -> Tensor:
         """Give the codes of rows in the units of the network."""
-        return self.head(self.encoder(x))
+        encoded = self.encoder(x)
+        return encoded if self.head is None else self.head(encoded)
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give code and output of rows in the units of the network, which the output has too."""
