@@ -104,16 +104,20 @@ def binary_cross_entropy_gradient(output: Tensor, target: Tensor, factor: Tensor
     return (output - target).div_(variance).mul_(factor)
 
 
+# The least output that has a logarithm, in any dtype.
+_LEAST = torch.finfo(torch.float32).tiny
+
+
 def poisson(output: Tensor, target: Tensor) -> Tensor:
     """Give half the Poisson deviance: zero where the output is the target."""
-    likelihood = output - target * output.clamp_min(torch.finfo(output.dtype).tiny).log()
+    likelihood = output - target * output.clamp_min(_LEAST).log()
     return likelihood + torch.xlogy(target, target) - target
 
 
 def poisson_gradient(output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
     """Give 1 less the ratio of target and output."""
-    least = torch.finfo(output.dtype).tiny
-    return factor - torch.where(output < least, 0, target * factor / output.clamp_min(least))
+    ratio = target * factor / output.clamp_min(_LEAST)
+    return factor - torch.where(output < _LEAST, 0, ratio)
 
 
 LOSSES: dict[str, Loss] = {

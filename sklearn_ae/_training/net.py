@@ -184,12 +184,14 @@ class AutoencoderNet(TrainedNet):
         held against what the network makes of the nearest one that it can.
         """
         rescale = self.module_.rescale
-        errors = self._errors(batch, batch.target, per_feature)
-        if errors.isfinite().all() or self.device == "mps":  # which has no float64
-            return errors
+        limit = torch.finfo(rescale.dtype).max ** 0.5
+        low, high = torch.aminmax(batch.target)
+        if max(-low, high) < limit**0.5 or self.device == "mps":  # which has no float64
+            errors = self._errors(batch, batch.target, per_feature)
+            if errors.isfinite().all() or self.device == "mps":
+                return errors
         x = batch.x.double()
         far = batch._replace(x=x, target=rescale.inside(x))
-        limit = torch.finfo(rescale.dtype).max ** 0.5
         return self._errors(far, far.target.clamp(-limit, limit).to(rescale.dtype), per_feature)
 
     def _errors(self, batch: Batch, inside: Tensor, per_feature: bool) -> Tensor:

@@ -32,7 +32,7 @@ _CONSTANT, _ALL_CONSTANT = 1e-6, 1e-2
 class Moments(NamedTuple):
     """Weighted mean and variance, and extremes, of what is observed of each feature.
 
-    A feature of which nothing is observed is zero throughout.
+    A feature of which nothing is observed is the mean of the others throughout.
     """
 
     mean: NDArray[np.float64]
@@ -67,7 +67,8 @@ def moments(rows: Rows) -> Moments:
         with np.errstate(over="ignore", invalid="ignore"):  # infinite ones are told of
             total, mean, squares = _joined((total, mean, squares), _sums(x, weight, batch.observed))
     seen = total > 0
-    low, high = np.where(seen, low, 0.0), np.where(seen, high, 0.0)
+    inside = mean[seen].mean()  # where it stretches no range
+    low, high = np.where(seen, low, inside), np.where(seen, high, inside)
     # Rounding must not pass for spread: that of running sums, and that of the rows themselves.
     dtype = rows.source.dtype
     precision = np.finfo(dtype).eps if dtype.kind == "f" else 0.0
@@ -84,13 +85,20 @@ def _sums(x: NDArray[np.float64], weight: NDArray[np.float64], observed: Tensor 
     """Give weight, mean and weighted squares about the mean of what is observed, by feature."""
     if observed is None:
         total = np.full(x.shape[1], weight.sum())
-        mean = weight @ x / weight.sum()
-        return total, mean, weight @ np.square(x - mean)
-    counted = weight[:, None] * observed.numpy()
-    x = np.where(counted > 0, x, 0.0)
-    total = counted.sum(axis=0)
-    mean = (counted * x).sum(axis=0) / np.where(total > 0, total, 1.0)
-    return total, mean, (counted * np.square(x - mean)).sum(axis=0)
+        mean = weight @ x / total
+        difference = x - mean
+        squares, rest = weight @ np.square(difference), weight @ difference / total
+    else:
+        counted = weight[:, None] * observed.numpy()
+        x = np.where(counted > 0, x, 0.0)
+        total = counted.sum(axis=0)
+        divisor = np.where(total > 0, total, 1.0)
+        mean = (counted * x).sum(axis=0) / divisor
+        difference = x - mean
+        squares = (counted * np.square(difference)).sum(axis=0)
+        rest = (counted * difference).sum(axis=0) / divisor
+    # The mean is rounded, against a large offset by more than the rows differ.
+    return total, mean + rest, squares - total * np.square(rest)
 
 
 def _joined(one: _Sums, other: _Sums) -> _Sums:
