@@ -77,6 +77,8 @@ class _Fitting(CallbackSupportMixin, _Input):
         with _unchanged_on_failure(self):
             checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
             validation = None
+            if X_val is None and observed_val is not None:
+                raise ValueError("observed_val: it says what is known of X_val. Pass X_val too.")
             if X_val is not None:
                 validation = self._check_rows(X_val, observed=observed_val)
             plain = self._plain()

@@ -23,6 +23,14 @@ class Typical(NamedTuple):
     ----------
     mean, low, high : Tensor of shape (n_features,)
         Mean, least and greatest value, in the units of the rows that are corrupted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.noise import Typical, masking
+    >>> typical = Typical(torch.tensor([5.0, 7.0]), torch.zeros(2), torch.full((2,), 9.0))
+    >>> masking(torch.ones(1, 2), 1.0, typical=typical)
+    tensor([[5., 7.]])
     """
 
     mean: Tensor
@@ -44,6 +52,14 @@ class Noise:
     is_share : bool
         Whether the level is a share of the entries, in [0, 1]; else it is in the units of
         the rows.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ae.noise import Noise
+    >>> doubling = Noise(lambda x, level, generator, typical: x * (1 + level), is_share=False)
+    >>> doubling.corrupt(torch.ones(2), 1.0, None, None)
+    tensor([2., 2.])
     """
 
     corrupt: Corrupt

@@ -10,6 +10,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
 
@@ -189,10 +191,26 @@ def test_auto_holds_rows_out_from_a_thousand_up(n_samples, held_out):
     assert (fitted.validation_loss_curve_ is not None) == held_out
 
 
-def test_the_units_and_pca_are_those_of_all_rows_where_some_are_held_out():
+def test_units_and_pca_are_of_the_rows_trained_on_and_the_loss_of_pca_of_those_held_out():
     fitted = small(early_stopping=True, lr=1e-12).fit(X)
 
-    assert share_lost(fitted, X) == pytest.approx(share_lost_by_pca(X), rel=1e-4)
+    train, held_out = train_test_split(X, test_size=24, random_state=fitted.net_.seed)
+    assert_allclose(fitted.net_.module_.rescale.shift, train.mean(axis=0), rtol=1e-12)
+    assert share_lost(fitted, X, train) == pytest.approx(share_lost_by_pca(X, train), rel=1e-4)
+    assert fitted.pca_loss_ == pytest.approx(share_lost_by_pca(held_out, train), rel=1e-4)
+
+
+def test_as_many_codes_as_the_rank_of_the_rows_trained_on_need_no_epoch_whatever_is_held_out():
+    rows = np.vstack([X[:30], DIGITS[1000:1009]])
+    seed = small(early_stopping=True).fit(rows).net_.seed
+    _, held_out = train_test_split(np.arange(39), test_size=4, random_state=seed)
+    rank = np.linalg.matrix_rank(np.delete(rows, held_out, axis=0) - rows.mean(axis=0))
+
+    with pytest.warns(UserWarning, match="rebuild the training rows exactly, so no epoch"):
+        fitted = small(int(rank), early_stopping=True).fit(rows)
+
+    assert fitted.n_iter_ == 0
+    assert fitted.pca_loss_ > 0.01
 
 
 # The end of a fit
@@ -298,13 +316,59 @@ def test_without_a_warm_start_a_fit_begins_anew():
     assert fitted.n_iter_ == 5
 
 
+OTHER_NETWORKS = [
+    {"hidden_layer_sizes": (16, 8)},
+    {"encoding_dim": 5},
+    {"linear_shortcut": False},
+    {"activation": "tanh"},
+    {"tied_weights": True},
+    {"encoder": nn.Linear},
+    {"output_activation": "softplus"},
+    {"scaling": "standard"},
+    {"precision": "float64"},
+]
+
+
 @pytest.mark.parametrize(
-    "parameters", [{"hidden_layer_sizes": (16, 8)}, {"encoding_dim": 5}, {"linear_shortcut": False}]
+    "parameters", OTHER_NETWORKS, ids=lambda parameters: next(iter(parameters))
 )
-def test_a_warm_start_refuses_other_layers(parameters):
+def test_going_on_refuses_other_layers_and_units_by_name(parameters):
     fitted = small(warm_start=True).fit(X).set_params(**parameters)
-    with pytest.raises(ValueError, match=r"warm_start=True: .*other layers.*Use warm_start=False"):
+    codes = fitted.transform(X)
+    asks = f"{next(iter(parameters))}=.*other layers or units"
+    with pytest.raises(ValueError, match=rf"warm_start=True: {asks}.*Use warm_start=False"):
         fitted.fit(X)
+    with pytest.raises(ValueError, match=asks):
+        fitted.partial_fit(X)
+    assert_array_equal(fitted.transform(X), codes)
+
+
+OTHER_TRAININGS = [
+    {"loss": "huber"},
+    {"noise": "masking", "noise_level": 0.3},
+    {"sparsity_penalty": 0.1},
+    {"contractive_penalty": 0.1},
+    {"trim": 0.2},
+    {"optimizer": "sgd"},
+    {"optimizer_params": {"betas": (0.5, 0.9)}},
+    {"lr": 1e-4},
+    {"batch_size": 60},
+]
+
+
+@pytest.mark.parametrize(
+    "parameters", OTHER_TRAININGS, ids=lambda parameters: next(iter(parameters))
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_another_objective_or_training_acts_where_one_goes_on(method, parameters):
+    one, other = (small(warm_start=True, linear_shortcut=False).fit(X) for _ in range(2))
+
+    getattr(one, method)(X)
+    getattr(other.set_params(**parameters), method)(X)
+
+    assert other.n_iter_ == one.n_iter_
+    assert other.loss_curve_[:5] == one.loss_curve_[:5]
+    assert not np.array_equal(other.transform(X), one.transform(X))
 
 
 # Interrupts
@@ -346,6 +410,19 @@ def test_an_interrupt_in_the_first_epoch_without_pca_keeps_the_start(fail_at):
     assert fitted.n_iter_ == fitted.best_epoch_ == 0
     assert fitted.pca_loss_ is None
     assert fitted.loss_ == fitted.best_loss_ == pytest.approx(share_lost(fitted, X), rel=1e-4)
+
+
+def test_an_interrupt_of_a_partial_fit_is_raised_and_leaves_what_there_was(fail_at):
+    fitted = small().partial_fit(X)
+    net, codes = fitted.net_, fitted.transform(X)
+    fail_at(3)
+
+    with pytest.raises(KeyboardInterrupt):  # a warning would be an error
+        fitted.partial_fit(X)
+
+    assert fitted.net_ is net
+    assert fitted.n_iter_ == 1
+    assert_array_equal(fitted.transform(X), codes)
 
 
 def test_what_was_interrupted_can_go_on(fail_at):

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from torch.utils._python_dispatch import TorchDispatchMode
 
-METHODS = ["transform", "reconstruct", "reconstruction_error", "score_samples"]
+METHODS = ["transform", "reconstruct"]
+ERRORS = ["reconstruction_error", "score_samples"]
 SPARSE = [
     getattr(scipy.sparse, f"{name}_{kind}")
     for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
@@ -53,6 +54,14 @@ def test_floats_keep_their_dtype(autoencoder, digits, dtype, precision, method):
     fitted = autoencoder.set_params(precision=precision).fit(X)
 
     assert getattr(fitted, method)(X).dtype == dtype
+
+
+@pytest.mark.parametrize("method", ERRORS)
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float32", "float64"])
+def test_errors_are_in_float64_for_rows_of_every_dtype(autoencoder, digits, dtype, method):
+    X = digits.astype(dtype)
+
+    assert getattr(autoencoder.fit(X), method)(X).dtype == np.float64
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -52,6 +53,7 @@ def test_the_curves_have_an_epoch_each():
     autoencoder = _autoencoder(max_epochs=5, early_stopping=True).fit(X)
     assert autoencoder.n_iter_ == 5
     assert len(autoencoder.loss_curve_) == len(autoencoder.validation_loss_curve_) == 5
+    assert not np.isnan(autoencoder.validation_loss_curve_).any()
     assert autoencoder.loss_ == autoencoder.loss_curve_[-1]
 
 
@@ -59,11 +61,20 @@ def test_without_validation_rows_there_is_no_curve_of_them():
     assert _autoencoder().fit(X).validation_loss_curve_ is None
 
 
-def test_the_best_loss_is_the_least_of_the_curve_and_the_start():
-    autoencoder = _autoencoder(max_epochs=8, lr=0.3, lr_schedule="constant").fit(X)
-    losses = [autoencoder.pca_loss_, *autoencoder.loss_curve_]
-    assert autoencoder.best_loss_ == min(losses)
-    assert autoencoder.best_epoch_ == np.argmin(losses)
+@pytest.mark.parametrize(("lr", "better_than_pca"), [(1e-2, True), (0.3, False)])
+def test_the_best_loss_is_that_of_the_weights_kept_evaluated_as_the_start_is(lr, better_than_pca):
+    autoencoder = _autoencoder(max_epochs=8, lr=lr, lr_schedule="constant").fit(X)
+    expected = _share_of_variance_lost(autoencoder, X)
+    assert autoencoder.best_loss_ == pytest.approx(expected, rel=1e-5)
+    assert (autoencoder.best_loss_ < autoencoder.pca_loss_) is better_than_pca
+    best = np.argmin(autoencoder.loss_curve_) + 1 if better_than_pca else 0
+    assert autoencoder.best_epoch_ == best
+
+
+def test_from_a_random_start_the_best_loss_is_the_least_of_the_curve():
+    autoencoder = _autoencoder(max_epochs=8, linear_shortcut=False).fit(X)
+    assert autoencoder.best_loss_ == min(autoencoder.loss_curve_)
+    assert autoencoder.best_epoch_ == np.argmin(autoencoder.loss_curve_) + 1
 
 
 def test_losses_on_validation_rows_are_those_of_the_weights_kept():
@@ -93,8 +104,12 @@ def test_there_is_no_loss_of_pca_where_the_fit_starts_elsewhere(parameters):
 @pytest.mark.parametrize("lr", [1e-2, 1.0])
 def test_the_training_error_is_not_above_that_of_pca(lr, early_stopping):
     autoencoder = _autoencoder(lr=lr, early_stopping=early_stopping, max_epochs=6).fit(X)
-    left = 1 - PCA(4, svd_solver="full").fit(X).explained_variance_ratio_.sum()
-    assert 1 - autoencoder.score(X) <= left * (1 + 1e-5)
+    train = np.arange(len(X))
+    if early_stopping:
+        train, _ = train_test_split(train, test_size=24, random_state=autoencoder.net_.seed)
+    pca = PCA(4, svd_solver="full").fit(X[train])
+    of_pca = np.square(pca.inverse_transform(pca.transform(X)) - X).mean()
+    assert np.square(autoencoder.reconstruct(X) - X).mean() <= of_pca * (1 + 1e-5)
 
 
 # Weights and observed entries
@@ -174,6 +189,16 @@ def test_a_warm_start_goes_on_with_the_curve():
     assert autoencoder.loss_curve_[3] < curve[0]
 
 
+def test_a_warm_start_that_keeps_its_start_keeps_the_best_epoch_of_the_fit_before():
+    autoencoder = _autoencoder(warm_start=True, lr=1e-3).fit(X)
+    best, codes = autoencoder.best_epoch_, autoencoder.transform(X)
+    assert best > 0
+    autoencoder.set_params(lr=10.0, lr_schedule="constant").fit(X)
+    assert (autoencoder.n_iter_, autoencoder.best_epoch_) == (6, best)
+    np.testing.assert_array_equal(autoencoder.transform(X), codes)
+    assert autoencoder.best_loss_ == pytest.approx(_share_of_variance_lost(autoencoder, X))
+
+
 def test_a_warm_start_keeps_the_units_of_the_first_fit():
     autoencoder = _autoencoder(warm_start=True).fit(X)
     autoencoder.fit(2 * X)
@@ -188,7 +213,8 @@ def test_a_warm_start_may_be_the_first_with_validation_rows(first):
     n_before = autoencoder.n_iter_
     autoencoder.fit(X, X_val=DIGITS[300:350])
     assert autoencoder.n_iter_ == n_before + 3
-    assert len(autoencoder.validation_loss_curve_) == 3
+    curve = autoencoder.validation_loss_curve_
+    np.testing.assert_array_equal(np.isnan(curve), [True] * n_before + [False] * 3)
 
 
 # Failure

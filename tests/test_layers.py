@@ -173,7 +173,8 @@ def test_dropout_is_off_in_use_and_on_in_training():
         modes: ClassVar[list[bool]] = []
 
         def forward(self, x):
-            self.modes.append(self.training)
+            if len(x) > 2:  # two rows are tried, to see whether it draws
+                self.modes.append(self.training)
             return super().forward(x)
 
     def dropping(in_features, out_features):

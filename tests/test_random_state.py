@@ -65,17 +65,40 @@ def test_a_random_state_that_goes_on_gives_another_model_each_time(autoencoder, 
     assert autoencoder.fit(digits).loss_curve_ != autoencoder.fit(digits).loss_curve_
 
 
-@pytest.mark.parametrize("random_state", [0, None])
-def test_a_fit_leaves_generators_and_threads_as_they_were(drawing, digits, random_state):
-    of_torch, n_threads = torch.get_rng_state(), torch.get_num_threads()
-    of_numpy = np.random.get_state()  # noqa: NPY002 - as above
+@pytest.fixture(name="_global_generator_is_put_back")
+def _put_back():
+    state = np.random.get_state()  # noqa: NPY002 - as above
+    yield
+    np.random.set_state(state)  # noqa: NPY002 - as above
 
-    drawing.set_params(random_state=random_state).fit(digits).transform(digits)
+
+def numpy_would_draw():
+    """Give what the global generator would give next, and leave it as it is."""
+    state = np.random.get_state()  # noqa: NPY002 - as above
+    random_state = np.random.RandomState()
+    random_state.set_state(state)
+    return random_state.randint(2**31 - 1, size=4).tolist()
+
+
+def test_a_fit_leaves_generators_and_threads_as_they_were(drawing, digits):
+    of_torch, n_threads = torch.get_rng_state(), torch.get_num_threads()
+    of_numpy = numpy_would_draw()
+
+    drawing.set_params(random_state=0).fit(digits).transform(digits)
 
     assert torch.equal(torch.get_rng_state(), of_torch)
     assert torch.get_num_threads() == n_threads
-    after = np.random.get_state()  # noqa: NPY002 - as above
-    assert all(np.array_equal(a, b) for a, b in zip(of_numpy, after, strict=True))
+    assert numpy_would_draw() == of_numpy
+
+
+@pytest.mark.usefixtures("_global_generator_is_put_back")
+def test_without_a_random_state_a_fit_draws_once_from_numpys_global_generator(drawing, digits):
+    of_torch, (_, _, *others) = torch.get_rng_state(), numpy_would_draw()
+
+    drawing.set_params(random_state=None).fit(digits).transform(digits)
+
+    assert torch.equal(torch.get_rng_state(), of_torch)
+    assert numpy_would_draw()[:2] == others  # two seeds were drawn
 
 
 def test_the_fits_that_are_compared_do_train(drawing, digits):
@@ -114,14 +137,16 @@ def test_equal_random_states_give_equal_models(drawing, digits):
     assert_same(one, other)
 
 
-def test_without_a_random_state_each_fit_is_another(autoencoder, digits):
-    autoencoder.set_params(random_state=None)
+@pytest.mark.usefixtures("_global_generator_is_put_back")
+def test_without_a_random_state_each_fit_is_another_that_numpys_seed_repeats(drawing, digits):
+    drawing.set_params(random_state=None)
 
     np.random.seed(0)  # noqa: NPY002 - as above
-    first = clone(autoencoder).fit(digits)
+    first, second = clone(drawing).fit(digits), clone(drawing).fit(digits)
     np.random.seed(0)  # noqa: NPY002 - as above
 
-    assert autoencoder.fit(digits).loss_curve_ != first.loss_curve_
+    assert second.loss_curve_ != first.loss_curve_
+    assert_same(drawing.fit(digits), first)
 
 
 def test_partial_fits_do_not_depend_on_what_is_drawn_between(drawing, digits):

@@ -91,7 +91,7 @@ def test_validation_rows_go_through_the_steps_before(autoencoder, digits, metada
 
 def test_all_of_them_reach_every_fit_of_a_search(autoencoder, digits, metadata):
     folds = KFold(2)
-    asked = asking(autoencoder, *NAMES).set_score_request(sample_weight=False)
+    asked = asking(autoencoder, *NAMES).set_score_request(sample_weight=False, observed=False)
     search = GridSearchCV(asked, {"encoding_dim": [2, 6]}, cv=folds)
 
     search.fit(digits, **metadata)
@@ -120,6 +120,36 @@ def test_weights_reach_the_score_of_a_search(autoencoder, digits, metadata):
         fold = clone(autoencoder).fit(digits[train])
         found = search.cv_results_[f"split{split}_test_score"][0]
         assert found == fold.score(digits[test], sample_weight=weight[test])
+
+
+def test_observed_entries_reach_the_score_of_a_search(autoencoder, digits, metadata):
+    observed = metadata["observed"]
+    folds = KFold(2)
+    asked = asking(autoencoder, "observed").set_score_request(observed=True)
+
+    search = GridSearchCV(asked, {"encoding_dim": [4]}, cv=folds)
+    search.fit(np.where(observed, digits, np.nan), observed=observed)
+
+    for split, (train, test) in enumerate(folds.split(digits)):
+        fold = clone(autoencoder).fit(digits[train], observed=observed[train])
+        found = search.cv_results_[f"split{split}_test_score"][0]
+        assert found == fold.score(digits[test], observed=observed[test])
+        assert found != fold.score(digits[test])
+
+
+def test_observed_entries_of_validation_rows_reach_the_last_step_of_a_pipeline(
+    autoencoder, digits, metadata
+):
+    metadata = {"X_val": metadata["X_val"], "observed_val": metadata["observed"][:37]}
+    pipeline = make_pipeline("passthrough", asking(autoencoder, *metadata))
+
+    pipeline.fit(digits, **metadata)
+
+    expected = clone(autoencoder).fit(digits, **metadata)
+    assert pipeline[-1].validation_loss_curve_ == expected.validation_loss_curve_
+    metadata.pop("observed_val")
+    plain = clone(autoencoder).fit(digits, **metadata)
+    assert plain.validation_loss_curve_ != expected.validation_loss_curve_
 
 
 def test_they_go_through_a_search_around_a_pipeline(autoencoder, digits, metadata):

@@ -210,6 +210,23 @@ def test_a_callback_hears_of_the_same_in_the_same_order(fit_both, X):
     assert heard[False] == heard[True]
 
 
+def test_a_fit_that_needs_no_epoch_is_told_of_all_the_same(autoencoder, digits):
+    heard = []
+
+    def listening_to(event):
+        return lambda callback, net, **kwargs: heard.append(event)
+
+    events = ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end"]
+    Listener = type("Listener", (Callback,), {name: listening_to(name) for name in events})
+    autoencoder.set_params(encoding_dim=64, callbacks=[Listener()])
+
+    with pytest.warns(UserWarning, match="no epoch was needed"):
+        fitted = autoencoder.fit(digits)
+
+    assert fitted.n_iter_ == 0
+    assert heard == ["on_train_begin", "on_train_end"]
+
+
 @pytest.mark.parametrize(
     "given",
     [EarlyStopping, EarlyStopping(), ("stop", EarlyStopping), ("stop", EarlyStopping())],

@@ -15,7 +15,8 @@ from sklearn.metrics import (
 from sklearn.utils.validation import validate_data
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer, _base, _fitting
+from sklearn_ae import AutoencoderTransformer, _input
+from sklearn_ae._training import batches
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -60,7 +61,7 @@ def test_plain_rows_are_checked_at_once(monkeypatch, method, dtype):
     def refuse(*arguments, **options):
         raise AssertionError("validate_data was called")
 
-    monkeypatch.setattr(_fitting, "validate_data", refuse)
+    monkeypatch.setattr(_input, "validate_data", refuse)
     np.testing.assert_allclose(getattr(autoencoder, method)(rows), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -179,7 +180,7 @@ def test_results_do_not_depend_on_the_rows_at_once(monkeypatch):
         )
 
     at_once = results()
-    monkeypatch.setattr(_base, "INFERENCE_BATCH_SIZE", 7)
+    monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 7)
     for chunked, whole in zip(results(), at_once, strict=True):
         np.testing.assert_allclose(chunked, whole, rtol=1e-4, atol=1e-4)
 

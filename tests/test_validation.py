@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
+from scipy.special import xlogy
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -235,11 +236,36 @@ BOUNDED = {
 }
 
 
+# An entry of the loss at the nearest target that it is defined for, and the distance to that.
+LOSSES = {
+    "sigmoid": lambda output, target: (output - target) ** 2,
+    "cross-entropy": lambda output, target: (
+        -xlogy(target.clip(0, 1), output)
+        - xlogy(1 - target.clip(0, 1), 1 - output)
+        + np.abs(target - target.clip(0, 1))
+    ),
+    "poisson": lambda output, target: (
+        output
+        - xlogy(target.clip(0), output)
+        + xlogy(target.clip(0), target.clip(0))
+        - target.clip(0)
+        + np.abs(target - target.clip(0))
+    ),
+}
+
+
 @pytest.mark.parametrize("bounded", BOUNDED)
-def test_validation_rows_lie_where_the_output_reaches(bounded):
-    rows = X if BOUNDED[bounded]["scaling"] else IMAGES
-    with pytest.raises(ValueError, match=r"output_activation='(sigmoid|softplus)' needs values in"):
-        small(**BOUNDED[bounded]).fit(rows, X_val=rows - 1)
+def test_validation_rows_beyond_the_reach_judge_by_a_loss_that_grows_with_their_distance(bounded):
+    unit = 16 if BOUNDED[bounded]["scaling"] else 1
+    rows = IMAGES * unit
+    losses = []
+    for distance in (0, 1, 3):
+        X_val = rows - distance * unit
+        fitted = small(**BOUNDED[bounded]).fit(rows, X_val=X_val)
+        entries = LOSSES[bounded](fitted.reconstruct(X_val) / unit, X_val / unit)
+        assert fitted.best_loss_ == pytest.approx(entries.mean(), rel=1e-4)
+        losses.append(fitted.best_loss_)
+    assert losses[0] < losses[1] < losses[2]
 
 
 @pytest.mark.parametrize("bounded", BOUNDED)

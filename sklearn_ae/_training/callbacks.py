@@ -69,7 +69,7 @@ class KeepBest(Callback):
             net.best_loss_ = self._loss_of_start(net)
         elif self.includes_start:
             loss = self._loss_over_all(net)
-            if not loss <= self.first_loss_:
+            if not loss < self.first_loss_:
                 net.module_.load_state_dict(self.first_weights_)
                 net.best_epoch_, net.best_loss_ = self.first_epoch_, net.start_loss_
             elif self.split_.validation is None:
@@ -86,7 +86,7 @@ class KeepBest(Callback):
             return net.evaluate(self.split_.all)
         except KeyboardInterrupt:  # nobody waits for the comparison: the epochs are kept
             net.interrupted_ = True
-            return self.first_loss_ if self.monitor_ == "valid_loss" else self.least_loss_
+            return -inf if self.monitor_ == "valid_loss" else self.least_loss_
 
 
 def own_copy(callback: Any) -> Any:

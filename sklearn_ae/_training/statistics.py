@@ -1,6 +1,7 @@
 """What is said of rows and of their codes, batch by batch; of rows in float64."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from sklearn.utils.extmath import svd_flip
 from torch import Tensor
 
 from sklearn_ae._training.batches import Rows, rows_at_once
+from sklearn_ae._validation import Matrix
 from sklearn_ae.nn import Autoencoder
 
 # Up to here the covariance is formed, as in scikit-learn's PCA; beyond, it would cost more
@@ -190,14 +192,18 @@ class _ScaledRows(LinearOperator):
         self.rows = rows
         self.centre = torch.from_numpy(shift)
         self.scale = torch.as_tensor(scale)
-        self.sparse = None
-        if rows.observed is None and not isinstance(rows.source, np.ndarray):
-            self.sparse = rows.X.astype(np.float64)
-            self.root = np.ones((len(rows), 1))
-            if rows.weight is not None:
-                self.root = rows.weight.double().sqrt().numpy()[:, None]
-            self.offset = (shift / scale)[:, None]
-            self.factor = np.broadcast_to(1 / scale, shift.shape)[:, None]
+        self.root = np.ones((len(rows), 1))
+        if rows.weight is not None:
+            self.root = rows.weight.double().sqrt().numpy()[:, None]
+        self.offset = (shift / scale)[:, None]
+        self.factor = np.broadcast_to(1 / scale, shift.shape)[:, None]
+
+    @cached_property
+    def sparse(self) -> Matrix | None:
+        """The rows as they are, where products with them are sparse."""
+        if isinstance(self.rows.source, np.ndarray) or self.rows.observed is not None:
+            return None
+        return self.rows.X.astype(np.float64)
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         for batch in self.rows.batches(rows_at_once(self.shape[1]), fill=self.centre):

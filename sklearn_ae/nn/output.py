@@ -22,8 +22,10 @@ class OutputActivation:
     expand : callable
         From the mean of each feature, in the units of the network, to what the activation
         takes to it and to the slope there: training starts at a linear map around the mean.
-    low, high : float
-        Least and greatest value that it reaches.
+    low : float, default=-inf
+        Least value that it reaches.
+    high : float, default=inf
+        Greatest value that it reaches.
     scaling : str or None, default="global"
         Units of the network that suit it: what the parameter `scaling` is with "auto".
     scaling_of_integers : str or None, default="global"
@@ -31,9 +33,14 @@ class OutputActivation:
 
     Examples
     --------
-    >>> from sklearn_ae.nn import OUTPUT_ACTIVATIONS
-    >>> OUTPUT_ACTIVATIONS["sigmoid"].layer()
-    Sigmoid()
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import OutputActivation
+    >>> tanh = OutputActivation(
+    ...     nn.Tanh, lambda mean: (mean.atanh(), 1 - mean**2), low=-1.0, high=1.0, scaling=None
+    ... )
+    >>> tanh.layer()(tanh.expand(torch.tensor([0.5]))[0])
+    tensor([0.5000])
     """
 
     layer: Callable[[], nn.Module]

@@ -16,7 +16,7 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training import callbacks
 from sklearn_ae._training.callbacks import Convergence, KeepBest
-from sklearn_ae._training.net import TrainingRows
+from sklearn_ae._training.epoch import Split
 
 X = load_digits().data[:200]
 
@@ -27,7 +27,8 @@ class Net:
     def __init__(self, weight, *, rows, validation=None):
         self.module_ = nn.Linear(1, 1)
         self.history = History()
-        self.data = TrainingRows(rows, rows, validation)
+        self.data = Split(rows, rows, validation)
+        self.best_epoch_ = 0
         self.weight = weight
 
     @property
@@ -61,7 +62,7 @@ def test_the_weights_of_least_loss_are_kept():
 
 
 def test_the_start_is_kept_where_no_epoch_is_better():
-    net = Net(1.0, rows=0.0).train(KeepBest(), [3.0, -1.0, 2.0])
+    net = Net(1.0, rows=0.0).train(KeepBest(), [3.0, -1.5, 2.0])
     assert net.weight == 1
     assert (net.best_epoch_, net.best_loss_) == (0, 1)
 
@@ -121,6 +122,50 @@ def test_without_an_epoch_there_is_nothing_but_the_start():
     assert (net.weight, net.best_epoch_, net.best_loss_) == (1, 0, 4)
 
 
+def test_the_loss_of_an_epoch_that_is_kept_is_measured_as_that_of_the_start():
+    running_mean, net = 10.0, Net(5.0, rows=0.0)
+
+    class Running(KeepBest):
+        def on_epoch_end(self, net, **kwargs):
+            net.history.record("train_loss", running_mean)  # greater than that of the weights
+            super().on_epoch_end(net, **kwargs)
+
+    net.train(Running(), [3.0])
+    assert (net.weight, net.best_epoch_, net.best_loss_) == (3, 1, 9)
+
+
+def test_a_net_may_be_settled_before_the_training_ends_and_the_training_goes_on():
+    net, settled = Net(5.0, rows=0.0), []
+
+    class Settling(KeepBest):
+        def on_epoch_end(self, net, **kwargs):
+            super().on_epoch_end(net, **kwargs)
+            weight = net.weight
+            self.settle(net)
+            settled.append((net.weight, net.best_epoch_, net.best_loss_))
+            net.weight = weight
+
+    net.train(Settling(), [6.0, 3.0, 4.0, 1.0])
+    assert settled == [(5, 0, 25), (3, 2, 9), (3, 2, 9), (1, 4, 1)]
+    assert (net.weight, net.best_epoch_, net.best_loss_) == (1, 4, 1)
+
+
+@pytest.mark.parametrize(("validation", "best_loss"), [(None, 1), (2.0, 1)])
+def test_an_interrupt_of_the_comparison_with_the_start_keeps_the_epochs(validation, best_loss):
+    class Interrupted(KeepBest):
+        def on_train_end(self, net, **kwargs):
+            def evaluate(rows):
+                raise KeyboardInterrupt
+
+            net.evaluate = evaluate
+            super().on_train_end(net, **kwargs)
+
+    net = Net(5.0, rows=0.0, validation=validation).train(Interrupted(), [3.0, 1.0])
+    assert net.interrupted_
+    assert net.best_loss_ == best_loss
+    assert net.best_epoch_ == (2 if validation is None else 1)
+
+
 # The end of a training
 
 
@@ -128,7 +173,7 @@ def _epochs_of(callback, losses, *, name="train_loss"):
     """Give the number of epochs that a callback lets a training with these losses have."""
     validation = None if name == "train_loss" else 0.0
     net = SimpleNamespace(history=History())
-    callback.on_train_begin(net, X=TrainingRows(0.0, 0.0, validation))
+    callback.on_train_begin(net, X=Split(0.0, 0.0, validation))
     for loss in losses:
         net.history.new_epoch()
         net.history.record("train_loss", loss if validation is None else 0.0)
@@ -177,7 +222,8 @@ def test_a_loss_that_stalls_in_the_last_epoch_gives_none():
 @pytest.mark.parametrize("losses", [[5.0], [5.0, 4.0, 3.5]])
 def test_a_schedule_that_ends_while_the_loss_improves_gives_a_warning(losses):
     callback = Convergence(tol=0.01, n_iter_no_change=2, max_epochs=len(losses), scheduled=True)
-    with pytest.warns(ConvergenceWarning, match=f"max_epochs={len(losses)}"):
+    message = f"max_epochs={len(losses)}.*Raise max_epochs, or lr to learn faster"
+    with pytest.warns(ConvergenceWarning, match=message):
         _epochs_of(callback, losses)
 
 

@@ -1,12 +1,8 @@
-"""Losses against scikit-learn's metrics, and their one reduction against loops."""
-
-from fractions import Fraction
+"""Losses against scikit-learn's metrics."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.special import xlogy
 from sklearn.metrics import (
     log_loss,
@@ -14,17 +10,13 @@ from sklearn.metrics import (
     mean_poisson_deviance,
     mean_squared_error,
 )
-from torch import nn
 
 from sklearn_ae._training.losses import (
     LOSSES,
     Loss,
-    ReconstructionLoss,
     binary_cross_entropy,
     poisson,
     resolve_loss,
-    squared_error,
-    squared_jacobian,
 )
 
 
@@ -48,6 +40,9 @@ SLOPES = {
     "binary_cross_entropy": lambda output, target: (output - target) / (output * (1 - output)),
     "poisson": lambda output, target: 1 - target / output,
 }
+
+# A metric of one target does not see that there are two classes.
+LABELS = {"binary_cross_entropy": {"labels": [0, 1]}}
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -129,143 +124,53 @@ def test_poisson_is_finite_where_the_output_is_zero(target):
     assert torch.isfinite(x.grad)
 
 
+# Beyond the range
+
+BOUNDED = [name for name, loss in LOSSES.items() if loss.is_bounded]
+
+
+def test_the_losses_that_have_a_range_are_found():
+    assert {"binary_cross_entropy", "poisson"} <= set(BOUNDED)
+    assert not LOSSES["squared_error"].is_bounded
+
+
+@every_loss
+def test_within_its_range_a_loss_is_that_of_its_entries(name):
+    output, target = map(torch.from_numpy, _output_and_target(name))
+    entries = LOSSES[name].entries(output, target)
+    torch.testing.assert_close(LOSSES[name](output, target), entries, rtol=0, atol=0)
+
+
+def _beyond(loss):
+    """Give targets at the ends of a range, and further and further out."""
+    distances = np.array([0.0, 0.1, 3.0, 1e6])
+    beyond = [loss.low - distances] if np.isfinite(loss.low) else []
+    beyond += [loss.high + distances] if np.isfinite(loss.high) else []
+    return beyond, distances
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_beyond_its_range_a_loss_is_that_at_the_end_and_the_distance(name):
+    ends, distances = _beyond(LOSSES[name])
+    for targets in ends:
+        output = np.full(4, 0.3)
+        at_the_end = METRICS[name]([targets[0]], [0.3], **LABELS.get(name, {}))
+        actual = LOSSES[name](torch.from_numpy(output), torch.from_numpy(targets))
+        np.testing.assert_allclose(actual.numpy(), at_the_end + distances, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_targets_beyond_the_range_leave_a_finite_gradient(name):
+    for targets in _beyond(LOSSES[name])[0]:
+        x = torch.full((4,), 0.3, dtype=torch.float64, requires_grad=True)
+        LOSSES[name](x, torch.from_numpy(targets)).sum().backward()
+        expected = SLOPES[name](0.3, targets[0])
+        np.testing.assert_allclose(x.grad.numpy(), np.full(4, expected), rtol=1e-9)
+
+
 def test_a_name_stands_for_a_loss_and_a_function_for_itself():
     def own(output, target):
         return (output - target) ** 4
 
     assert resolve_loss("huber") is LOSSES["huber"]
     assert resolve_loss(own) == Loss(own, degree=None)
-
-
-# The reduction
-
-
-@pytest.fixture(name="entries")
-def _entries():
-    return np.random.default_rng(1).exponential(size=(23, 6))
-
-
-def _loss_of(entries, *, trim=0.0):
-    """Give a loss whose entries are these, whatever the output."""
-    return ReconstructionLoss(lambda output, target: torch.from_numpy(entries), trim)
-
-
-def test_a_row_is_the_mean_of_its_entries(entries):
-    rows = _loss_of(entries).rows(None, None)
-    np.testing.assert_allclose(rows.numpy(), entries.mean(axis=1))
-
-
-def test_a_row_is_the_mean_of_its_observed_entries(entries):
-    observed = np.random.default_rng(2).random(entries.shape) < 0.4
-    observed[3] = False
-    expected = []
-    for row, mask in zip(entries, observed, strict=True):
-        counted = [entry for entry, counts in zip(row, mask, strict=True) if counts]
-        expected.append(sum(counted) / len(counted) if counted else 0)
-    rows = _loss_of(entries).rows(None, None, torch.from_numpy(observed))
-    np.testing.assert_allclose(rows.numpy(), expected)
-
-
-def test_an_entry_that_is_not_observed_has_no_gradient():
-    output = torch.zeros(2, 3, requires_grad=True)
-    observed = torch.tensor([[True, False, True], [False, False, False]])
-    ReconstructionLoss(squared_error)(output, torch.ones(2, 3), observed).backward()
-    assert (output.grad != 0).tolist() == observed.tolist()
-
-
-def test_without_weights_rows_are_averaged(entries):
-    rows = torch.from_numpy(entries[:, 0])
-    assert _loss_of(entries).reduce(rows).item() == pytest.approx(entries[:, 0].mean())
-
-
-def test_weights_are_those_of_an_average(entries):
-    weight = np.random.default_rng(3).exponential(size=23)
-    loss = _loss_of(entries)(None, None, None, torch.from_numpy(weight))
-    assert loss.item() == pytest.approx(np.average(entries.mean(axis=1), weights=weight))
-
-
-def test_a_batch_without_weight_is_no_loss_and_no_gradient():
-    output = torch.ones(2, 3, requires_grad=True)
-    loss = ReconstructionLoss(squared_error)(output, torch.zeros(2, 3), weight=torch.zeros(2))
-    loss.backward()
-    assert loss == 0
-    assert not output.grad.any()
-
-
-@given(n_rows=st.integers(1, 60), n_trimmed=st.integers(0, 59), seed=st.integers(0, 5))
-def test_trimming_leaves_out_the_rows_of_greatest_loss(n_rows, n_trimmed, seed):
-    n_trimmed = min(n_trimmed, n_rows - 1)
-    rows = np.random.default_rng(seed).exponential(size=n_rows)
-    trimmed = ReconstructionLoss(squared_error, n_trimmed / n_rows).reduce(torch.from_numpy(rows))
-    assert trimmed.item() == pytest.approx(np.sort(rows)[: n_rows - n_trimmed].mean())
-
-
-@pytest.mark.parametrize(("n_rows", "trim", "n_kept"), [(10, 0.25, 7), (3, 0.1, 2), (1, 0.9, 1)])
-def test_a_share_that_does_not_come_out_even_leaves_out_a_row_more(n_rows, trim, n_kept):
-    rows = torch.arange(float(n_rows)) ** 2
-    loss = ReconstructionLoss(squared_error, trim).reduce(rows)
-    assert loss.item() == pytest.approx(rows[:n_kept].mean().item())
-
-
-def _trimmed_by_a_loop(rows, weight, trim):
-    kept, mass = [], Fraction(0)
-    allowed = (1 - Fraction(trim)) * sum(map(Fraction, weight))
-    for loss, of_row in sorted(zip(rows, weight, strict=True)):
-        mass += Fraction(of_row)
-        if not kept or mass <= allowed:
-            kept.append((loss, of_row))
-    return sum(loss * w for loss, w in kept) / sum(w for _, w in kept)
-
-
-@pytest.mark.parametrize("trim", [0.125, 0.25, 0.5, 0.875])
-def test_trimming_takes_a_share_of_the_weight(entries, trim):
-    rows = entries.mean(axis=1)
-    weight = np.random.default_rng(4).integers(1, 9, size=23).astype(float)
-    loss = ReconstructionLoss(squared_error, trim).reduce(*map(torch.from_numpy, (rows, weight)))
-    assert loss.item() == pytest.approx(_trimmed_by_a_loop(rows, weight, trim))
-
-
-def test_a_row_that_is_trimmed_has_no_gradient():
-    output = torch.tensor([[1.0], [9.0], [2.0], [8.0]], requires_grad=True)
-    ReconstructionLoss(squared_error, 0.5)(output, torch.zeros(4, 1)).backward()
-    assert output.grad.ravel().tolist() == [1, 0, 2, 0]
-
-
-# The contractive penalty
-
-
-@pytest.fixture(name="encoder")
-def _encoder():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 3), nn.GELU()).double()
-
-
-def _penalty_by_torch_func(encoder, parameters, x):
-    def one(row):
-        return torch.func.functional_call(encoder, parameters, (row,))
-
-    return torch.func.vmap(torch.func.jacrev(one))(x).square().sum(dim=(1, 2))
-
-
-def test_the_squared_jacobian_is_that_of_torch_func(encoder):
-    x = torch.randn(11, 7, dtype=torch.float64, requires_grad=True)
-    expected = _penalty_by_torch_func(encoder, dict(encoder.named_parameters()), x)
-    torch.testing.assert_close(squared_jacobian(encoder(x), x), expected)
-
-
-def test_the_gradient_of_the_squared_jacobian_is_that_of_torch_func(encoder):
-    x = torch.randn(11, 7, dtype=torch.float64, requires_grad=True)
-    squared_jacobian(encoder(x), x).mean().backward()
-    parameters = {name: p.detach() for name, p in encoder.named_parameters()}
-    expected = torch.func.grad(
-        lambda given: _penalty_by_torch_func(encoder, given, x.detach()).mean()
-    )(parameters)
-    for name, parameter in encoder.named_parameters():
-        torch.testing.assert_close(parameter.grad, expected[name])
-
-
-def test_the_squared_jacobian_of_a_linear_map_is_that_of_its_matrix():
-    linear = nn.Linear(4, 2)
-    x = torch.zeros(3, 4, requires_grad=True)
-    expected = linear.weight.square().sum().expand(3)
-    torch.testing.assert_close(squared_jacobian(linear(x), x), expected)

@@ -5,17 +5,20 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 from torch import Generator, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
-from sklearn_ae._training import net as net_file
+from sklearn_ae._training import batches as batches_file
 from sklearn_ae._training.batches import Batch, Rows
-from sklearn_ae._training.losses import LOSSES, ReconstructionLoss
-from sklearn_ae._training.net import AutoencoderNet, TrainingRows
+from sklearn_ae._training.epoch import Split
+from sklearn_ae._training.losses import LOSSES, resolve_loss
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.objective import Objective
 from sklearn_ae.nn import Autoencoder, Rescale, dense, tied_dense, with_shortcuts
-from sklearn_ae.noise import gaussian
+from sklearn_ae.noise import NOISES, gaussian
 
 X = load_digits().data[:83] / 16
 
@@ -33,10 +36,7 @@ def _module(seed=0, *, output=None, rescale=None, shortcut=False, extra=()):
     return Autoencoder(encoder, decoder, rescale, 3).double()
 
 
-def _net(module, *, loss="squared_error", trim=0.0, **parameters):
-    entries, degree = (
-        (loss, None) if callable(loss) else (LOSSES[loss].entries, LOSSES[loss].degree)
-    )
+def _net(module, *, loss="squared_error", sparsity=0.0, contractive=0.0, trim=0.0, **parameters):
     parameters = {
         "optimizer": torch.optim.SGD,
         "lr": 0.1,
@@ -47,16 +47,15 @@ def _net(module, *, loss="squared_error", trim=0.0, **parameters):
         "verbose": 0,
         **parameters,
     }
-    net = AutoencoderNet(
+    return AutoencoderNet(
         lambda: module,
-        criterion=ReconstructionLoss,
-        criterion__entries=entries,
+        criterion=Objective,
+        criterion__loss=resolve_loss(loss),
+        criterion__sparsity_penalty=sparsity,
+        criterion__contractive_penalty=contractive,
         criterion__trim=trim,
-        degree=degree,
         **parameters,
     ).initialize()
-    module.eval()
-    return net
 
 
 def _batch(net, x, weight=None, observed=None):
@@ -116,7 +115,7 @@ def _gradient_of(net, batch):
 def test_the_gradient_is_that_of_plain_autograd(loss, penalties):
     module = _module(output=OUTPUTS.get(loss))
     sparsity, contractive = penalties
-    net = _net(module, loss=loss, sparsity_penalty=sparsity, contractive_penalty=contractive)
+    net = _net(module, loss=loss, sparsity=sparsity, contractive=contractive)
     x = torch.from_numpy(X[:12])
     expected = _plain_objective(
         module, x, PLAIN_LOSSES[loss], sparsity=sparsity, contractive=contractive
@@ -130,7 +129,7 @@ def test_the_gradient_is_that_of_plain_autograd(loss, penalties):
 def test_losses_and_penalties_are_in_the_units_of_the_network(scale):
     rescale = Rescale(torch.full((64,), 0.3, dtype=torch.float64), scale.double())
     module = _module(rescale=rescale)
-    net = _net(module, sparsity_penalty=0.3, contractive_penalty=0.2)
+    net = _net(module, sparsity=0.3, contractive=0.2)
     x = torch.from_numpy(X[:12])
     expected = _plain_objective(
         module, x, PLAIN_LOSSES["squared_error"], sparsity=0.3, contractive=0.2
@@ -169,7 +168,7 @@ def test_weights_observed_entries_and_trim_act_as_in_a_loop():
 def test_noise_goes_in_and_the_clean_row_is_the_target():
     rescale = Rescale(torch.full((64,), 0.3, dtype=torch.float64), torch.tensor(2.0))
     module = _module(rescale=rescale)
-    net = _net(module, noise=gaussian, noise_level=0.7)
+    net = _net(module, noise=NOISES["gaussian"], noise_level=0.7)
     x = torch.from_numpy(X[:12])
     rows, _ = net.row_loss(_batch(net, x), Generator().manual_seed(5))
     noisy = gaussian(x, 0.7, Generator().manual_seed(5))
@@ -177,10 +176,34 @@ def test_noise_goes_in_and_the_clean_row_is_the_target():
     torch.testing.assert_close(rows, expected)
 
 
+def test_the_level_of_gaussian_noise_is_in_the_units_of_each_feature():
+    scale = torch.linspace(0.5, 2.0, 64, dtype=torch.float64)
+    rescale = Rescale(torch.full((64,), 0.3, dtype=torch.float64), scale)
+    net = _net(_module(rescale=rescale), noise=NOISES["gaussian"], noise_level=0.7)
+    x = torch.from_numpy(X[:12])
+    noisy = net.corrupted(_batch(net, x), Generator().manual_seed(5))
+    expected = gaussian(x, 0.7, Generator().manual_seed(5))
+    torch.testing.assert_close(rescale.inverse(noisy), expected)
+
+
+@pytest.mark.parametrize("name", ["masking", "salt_and_pepper"])
+def test_what_replaces_an_entry_is_typical_of_its_feature_in_the_units_of_the_data(name):
+    typical = torch.from_numpy(np.stack([X.mean(axis=0), X.min(axis=0) - 1, X.max(axis=0) + 1]))
+    scale = torch.linspace(0.5, 2.0, 64, dtype=torch.float64)
+    rescale = Rescale(torch.full((64,), 0.3, dtype=torch.float64), scale, typical=typical)
+    net = _net(_module(rescale=rescale), noise=NOISES[name], noise_level=1.0)
+    batch = _batch(net, torch.from_numpy(X[:12]))
+    corrupted = rescale.inverse(net.corrupted(batch, Generator().manual_seed(5)))
+    allowed = typical[:1] if name == "masking" else typical[1:]
+    for part in allowed:
+        assert torch.isclose(corrupted, part).any(dim=0).all()
+    assert torch.isclose(corrupted[None], allowed[:, None]).any(dim=0).all()
+
+
 # Training
 
 
-@pytest.mark.parametrize("noise", [None, gaussian])
+@pytest.mark.parametrize("noise", [None, "gaussian"])
 @pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "one_cycle"])
 def test_training_is_the_loop_that_one_would_write(lr_schedule, noise):
     module, twin = _module(), _module()
@@ -189,11 +212,11 @@ def test_training_is_the_loop_that_one_would_write(lr_schedule, noise):
         optimizer=torch.optim.Adam,
         lr=0.01,
         lr_schedule=lr_schedule,
-        noise=noise,
+        noise=noise and NOISES[noise],
         noise_level=0.2,
         seed=3,
     )
-    net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=4)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=4)
 
     x, generator = torch.from_numpy(X), Generator().manual_seed(3)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.01)
@@ -209,7 +232,7 @@ def test_training_is_the_loop_that_one_would_write(lr_schedule, noise):
         order, total = torch.randperm(83, generator=generator), 0.0
         for batch in order.split(16):
             target = x[batch]
-            output = twin(target if noise is None else noise(target, 0.2, generator))
+            output = twin(target if noise is None else gaussian(target, 0.2, generator))
             loss = ((output - target) ** 2).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -228,7 +251,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_rows(weighted):
     rows = Rows(X, sample_weight=weight)
     module = _module()
     net = _net(module, lr=1e-15)
-    net.partial_fit(TrainingRows(rows, rows), epochs=1)
+    net.partial_fit(Split(rows, rows), epochs=1)
     with torch.no_grad():
         of_rows = ((module(torch.from_numpy(X)) - torch.from_numpy(X)) ** 2).mean(dim=1)
     expected = np.average(of_rows.numpy(), weights=weight)
@@ -240,7 +263,7 @@ def test_an_optimizer_may_compute_the_loss_several_times_a_step():
     module = _module()
     net = _net(module, optimizer=torch.optim.LBFGS, lr=1.0, batch_size=83)
     before = net.evaluate(Rows(X))
-    net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=1)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=1)
     # What is reported is the loss that the step started from.
     assert net.history[-1, "train_loss"] == pytest.approx(before)
     assert net.evaluate(Rows(X)) < 0.9 * before
@@ -260,7 +283,7 @@ def _rates(lr_schedule, *, n_samples=83, epochs=5, **options):
     rates = Rates()
     net = _net(_module(), lr=0.1, lr_schedule=lr_schedule, callbacks=[rates])
     rows = Rows(X[:n_samples])
-    net.partial_fit(TrainingRows(rows, rows), epochs=epochs, **options)
+    net.partial_fit(Split(rows, rows), epochs=epochs, **options)
     return np.array(rates.rates)
 
 
@@ -307,7 +330,7 @@ def test_without_a_schedule_the_rate_is_constant():
 
 def test_going_on_without_a_schedule_returns_to_the_rate():
     net = _net(_module(), lr_schedule="cosine")
-    data = TrainingRows(Rows(X), Rows(X))
+    data = Split(Rows(X), Rows(X))
     net.partial_fit(data, epochs=2)
     net.partial_fit(data, epochs=1, scheduled=False)
     assert net.optimizer_.param_groups[0]["lr"] == 0.1
@@ -362,20 +385,31 @@ def test_an_optimizer_without_weight_decay_gets_all_parameters_at_once():
 def test_a_loss_that_is_no_number_stops_the_training_and_names_the_rate():
     net = _net(_module(), lr=1e200)
     with pytest.raises(ValueError, match=r"lr=1e\+200: the loss became (nan|inf).*Lower lr"):
-        net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=3)
+        net.partial_fit(Split(Rows(X), Rows(X)), epochs=3)
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array, Rows])
+def test_a_net_trains_on_rows_of_its_own_split_and_on_whatever_holds_rows(container):
+    states = []
+    for data in (Split(Rows(X), Rows(X)), container(X)):
+        net = _net(_module())
+        net.fit_loop(data, epochs=1)
+        states.append(net.module_.state_dict())
+    _assert_equal_states(*states, rtol=0, atol=0)
 
 
 def test_the_module_is_left_ready_for_use():
     net = _net(_module())
-    net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=1)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=1)
     assert not any(part.training for part in net.module_.modules())
 
 
-def test_an_interrupt_keeps_the_epochs_done_and_says_so(fail_at):
+def test_an_interrupt_keeps_the_epochs_done_and_is_remembered(fail_at):
     net = _net(_module())
+    assert not net.interrupted_
     fail_at(15)  # in the third epoch of six steps
-    with pytest.warns(UserWarning, match="interrupted by user after 2 epochs, which are kept"):
-        net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=5)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=5)
+    assert net.interrupted_
     assert len(net.history) == 2
     assert not any(part.training for part in net.module_.modules())
 
@@ -384,12 +418,12 @@ def test_an_interrupt_keeps_the_epochs_done_and_says_so(fail_at):
 
 
 def test_rows_are_evaluated_with_the_same_noise_each_time():
-    net = _net(_module(), noise=gaussian, noise_level=0.5)
+    net = _net(_module(), noise=NOISES["gaussian"], noise_level=0.5)
     assert net.evaluate(Rows(X)) == net.evaluate(Rows(X))
 
 
 def test_evaluating_changes_nothing_of_the_training():
-    net = _net(_module(), noise=gaussian, noise_level=0.5)
+    net = _net(_module(), noise=NOISES["gaussian"], noise_level=0.5)
     state, generator = _state(net.module_), net.generator_.get_state()
     net.evaluate(Rows(X))
     _assert_equal_states(net.module_.state_dict(), state, rtol=0, atol=0)
@@ -398,16 +432,16 @@ def test_evaluating_changes_nothing_of_the_training():
 
 def test_evaluating_does_not_depend_on_the_rows_at_once(monkeypatch):
     weight = np.random.default_rng(0).exponential(size=83)
-    net = _net(_module(), trim=0.1, sparsity_penalty=0.3, contractive_penalty=0.2)
+    net = _net(_module(), trim=0.1, sparsity=0.3, contractive=0.2)
     rows = Rows(X, sample_weight=weight)
     at_once = net.evaluate(rows)
-    monkeypatch.setattr(net_file, "INFERENCE_BATCH_SIZE", 10)
+    monkeypatch.setattr(batches_file, "_MAX_ROWS_AT_ONCE", 10)
     assert net.evaluate(rows) == pytest.approx(at_once, rel=1e-12)
 
 
 def test_evaluating_gives_the_objective_with_its_penalties():
     module = _module()
-    net = _net(module, sparsity_penalty=0.3, contractive_penalty=0.2)
+    net = _net(module, sparsity=0.3, contractive=0.2)
     x = torch.from_numpy(X[:12])
     expected = _plain_objective(
         module, x, PLAIN_LOSSES["squared_error"], sparsity=0.3, contractive=0.2
@@ -417,14 +451,14 @@ def test_evaluating_gives_the_objective_with_its_penalties():
 
 def test_validation_rows_are_evaluated_after_every_epoch():
     net = _net(_module())
-    net.partial_fit(TrainingRows(Rows(X), Rows(X[:50]), Rows(X[50:])), epochs=3)
+    net.partial_fit(Split(Rows(X), Rows(X[:50]), Rows(X[50:])), epochs=3)
     assert len(net.history[:, "valid_loss"]) == 3
     assert net.history[-1, "valid_loss"] == pytest.approx(net.evaluate(Rows(X[50:])))
 
 
 def test_the_best_epochs_are_marked_as_skorch_marks_them():
     net = _net(_module())
-    net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=4)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=4)
     losses = net.history[:, "train_loss"]
     best = [loss == min(losses[: i + 1]) for i, loss in enumerate(losses)]
     assert net.history[:, "train_loss_best"] == best
@@ -453,7 +487,7 @@ def _listened():
     rescale = Rescale(torch.full((64,), 0.3, dtype=torch.float64), torch.tensor(3.0))
     batches = Batches()
     net = _net(_module(rescale=rescale), callbacks=[batches], lr=1e-15)
-    net.partial_fit(TrainingRows(Rows(X), Rows(X[:49]), Rows(X[49:])), epochs=2)
+    net.partial_fit(Split(Rows(X), Rows(X[:49]), Rows(X[49:])), epochs=2)
     return net, batches
 
 
@@ -481,7 +515,7 @@ def test_batches_are_in_the_history_of_those_who_listen():
 
 def test_one_record_stands_for_all_batches_where_nobody_listens():
     net = _net(_module())
-    net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=1)
+    net.partial_fit(Split(Rows(X), Rows(X)), epochs=1)
     loss = net.history[-1, "train_loss"]
     assert net.history[-1]["batches"] == [{"train_loss": loss, "train_batch_size": len(X)}]
     assert net.history[-1, "train_batch_count"] == 6
@@ -506,7 +540,7 @@ def test_callbacks_join_for_a_while():
     net, first = _net(_module()), Counted()
     own = list(net.callbacks_)
     with net.joined_by([first], []):
-        net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=2)
+        net.partial_fit(Split(Rows(X), Rows(X)), epochs=2)
     assert first.n_epochs == 2
     assert net.callbacks_ == own
 
@@ -522,7 +556,7 @@ def test_callbacks_leave_after_an_error_too():
 def test_a_snapshot_has_its_own_weights_and_goes_on_by_itself():
     module = _module()
     net = _net(module)
-    data = TrainingRows(Rows(X), Rows(X))
+    data = Split(Rows(X), Rows(X))
     first = deepcopy(_state(module))
     net.partial_fit(data, epochs=1)
     snapshot = net.snapshot(first)
@@ -544,10 +578,10 @@ def test_dropout_draws_from_the_generator_of_the_net(seeds):
         torch.manual_seed(99)
         module = _module(extra=[nn.Dropout(0.5)])
         # The order of the rows is of one batch, so that dropout alone differs.
-        net = _net(module, draws_globally=True, seed=seed, batch_size=83)
+        net = _net(module, seed=seed, batch_size=83)
         torch.rand(seed)  # whatever the global generator has been through
         before = torch.get_rng_state()
-        net.partial_fit(TrainingRows(Rows(X), Rows(X)), epochs=1)
+        net.partial_fit(Split(Rows(X), Rows(X)), epochs=1)
         assert torch.equal(torch.get_rng_state(), before)
         states.append(module.state_dict()["encoder.0.weight"])
     assert torch.equal(*states) == (seeds[0] == seeds[1])

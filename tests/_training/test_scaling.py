@@ -7,8 +7,9 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.scaling import rescale_for
+from sklearn_ae._training.scaling import units_for
 from sklearn_ae._training.statistics import moments
+from sklearn_ae.nn import OUTPUT_ACTIVATIONS
 
 
 @pytest.fixture(name="table")
@@ -16,15 +17,14 @@ def _table():
     return load_breast_cancer().data
 
 
+def _units(X, scaling, *, output_activation="identity"):
+    output = OUTPUT_ACTIVATIONS[output_activation]
+    return units_for(scaling, moments(Rows(X)), data_dtype=X.dtype, output=output)
+
+
 def _inside(X, scaling, *, output_activation="identity"):
     """Give rows in the units of the network."""
-    rescale = rescale_for(
-        scaling,
-        moments(Rows(X)),
-        data_dtype=X.dtype,
-        output_activation=output_activation,
-        dtype=torch.float64,
-    )
+    rescale = _units(X, scaling, output_activation=output_activation).rescale(torch.float64)
     return rescale(torch.from_numpy(X.astype(float))).numpy()
 
 
@@ -99,19 +99,23 @@ def test_auto_follows_from_output_and_data(output_activation, dtype, scaling):
     )
 
 
-def test_auto_keeps_zero_for_positive_outputs(table):
-    inside = _inside(table, "auto", output_activation="softplus")
+@pytest.mark.parametrize(
+    ("scaling", "output_activation"), [("spread", "identity"), ("auto", "softplus")]
+)
+def test_spread_and_auto_for_positive_outputs_keep_zero(table, scaling, output_activation):
+    inside = _inside(table, scaling, output_activation=output_activation)
     np.testing.assert_allclose(inside, table / np.sqrt(table.var(axis=0).mean()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_scale_has_the_dtype_of_the_network_and_the_shift_all_digits(table, dtype):
-    rescale = rescale_for(
-        "global",
-        moments(Rows(table)),
-        data_dtype=table.dtype,
-        output_activation="identity",
-        dtype=dtype,
-    )
+    rescale = _units(table, "global").rescale(dtype)
     assert rescale.dtype == dtype
     np.testing.assert_allclose(rescale.shift.numpy(), table.mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scaling", ["global", "standard", "range", "spread", None])
+def test_units_know_what_is_typical_of_each_feature_in_the_units_of_the_data(table, scaling):
+    expected = [table.mean(axis=0), table.min(axis=0), table.max(axis=0)]
+    typical = _units(table, scaling).rescale(torch.float32).typical
+    np.testing.assert_allclose(typical.numpy(), expected, rtol=1e-12)

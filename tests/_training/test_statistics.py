@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, mak
 from sklearn.decomposition import PCA
 from torch import nn
 
-from sklearn_ae._training import statistics
+from sklearn_ae._training import batches
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.statistics import (
     count_constant_codes,
@@ -45,7 +45,7 @@ def _assert_as_pca(found, X, n_components):
 @every_table
 def test_moments_are_those_of_numpy(X):
     found = moments(Rows(X))
-    np.testing.assert_allclose(found.mean, X.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.mean, X.mean(axis=0), rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(found.variance, X.var(axis=0), rtol=1e-10, atol=1e-25)
     np.testing.assert_array_equal(found.low, X.min(axis=0))
     np.testing.assert_array_equal(found.high, X.max(axis=0))
@@ -62,7 +62,7 @@ def test_moments_with_weights_are_those_of_repeated_rows(X):
 
 @every_table
 def test_moments_do_not_depend_on_how_many_rows_are_read_at_once(monkeypatch, X):
-    monkeypatch.setattr(statistics, "_BATCH_SIZE", 50)
+    monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 50)
     found = moments(Rows(X))
     np.testing.assert_allclose(found.mean, X.mean(axis=0), rtol=1e-10, atol=1e-15)
     np.testing.assert_allclose(found.variance, X.var(axis=0), rtol=1e-10, atol=1e-25)
@@ -165,15 +165,43 @@ def test_as_many_components_as_the_rank_leave_nothing():
 
 def test_components_do_not_depend_on_how_many_rows_are_read_at_once(monkeypatch):
     X = TABLES["digits"]
-    monkeypatch.setattr(statistics, "_BATCH_SIZE", 100)
+    monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 100)
     _assert_as_pca(_components_of(X, 4), X, 4)
 
 
 def test_many_wide_rows_are_never_joined(monkeypatch):
     X = make_low_rank_matrix(1030, 1010, effective_rank=10, random_state=0)
-    monkeypatch.setattr(statistics._ScaledRows, "toarray", None)
-    monkeypatch.setattr(statistics, "_BATCH_SIZE", 100)
+    read, lengths = Rows._read, []
+
+    def counted(rows, index, *arguments):
+        batch = read(rows, index, *arguments)
+        lengths.append(len(batch.x))
+        return batch
+
+    monkeypatch.setattr(Rows, "_read", counted)
+    monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(batches, "_CHUNK_ENTRIES", 100 * 1010)
     _assert_as_pca(_components_of(X, 3), X, 3)
+    assert max(lengths) == 100
+
+
+def test_many_wide_sparse_rows_have_the_components_of_dense_ones():
+    X = make_low_rank_matrix(1030, 1010, effective_rank=10, random_state=0)
+    X[np.abs(X) < np.quantile(np.abs(X), 0.5)] = 0
+    weight = np.random.default_rng(0).integers(1, 3, len(X)).astype(float)
+    scale = np.linspace(0.5, 2, 1010)
+    found = [
+        principal_components(
+            Rows(container(X), sample_weight=weight),
+            np.average(X, axis=0, weights=weight),
+            scale,
+            4,
+        )
+        for container in (np.asarray, csr_array)
+    ]
+    np.testing.assert_allclose(found[1].components, found[0].components, atol=1e-9)
+    assert found[1].residual == pytest.approx(found[0].residual)
+    _assert_as_pca(found[1], np.repeat(X / scale, weight.astype(int), axis=0), 4)
 
 
 # Codes that do not move
@@ -181,12 +209,12 @@ def test_many_wide_rows_are_never_joined(monkeypatch):
 
 def _counted(X, encoder, monkeypatch):
     """Give the number of constant codes, and of the batches that were looked at."""
-    monkeypatch.setattr(statistics, "_BATCH_SIZE", 100)
-    batches = []
-    encoder.register_forward_hook(lambda *arguments: batches.append(1))
+    monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 100)
+    seen = []
+    encoder.register_forward_hook(lambda *arguments: seen.append(1))
     rescale = Rescale(torch.zeros(X.shape[1]), torch.tensor(1.0))
     module = Autoencoder(encoder, nn.Linear(1, 1), rescale, encoder.out_features)
-    return count_constant_codes(module, Rows(X.astype(np.float32)), "cpu"), len(batches)
+    return count_constant_codes(module, Rows(X.astype(np.float32)), "cpu"), len(seen)
 
 
 def _encoder(n_features, encoding_dim):

@@ -24,6 +24,7 @@ from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.batches import Batch
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.scaling import SCALINGS
 from sklearn_ae._training.step import ExactStep
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, LinearShortcut, Rescale
 from sklearn_ae.noise import NOISES
@@ -151,7 +152,7 @@ def test_so_it_is_with_noise_penalty_weights_trim_and_schedule(loss, layers):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("scaling", ["global", "standard", "range", None])
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_so_it_is_with_every_noise_and_scaling(noise, scaling):
     network = estimator(noise=noise, noise_level=0.2, scaling=scaling, precision="float64")
     assert_equal_curves(exactly(deepcopy(network)), by_autograd(network), rtol=1e-9)
@@ -221,9 +222,7 @@ def test_gradients_are_those_of_autograd(activation, output_activation, layers):
     loss = net.criterion_.reduce(rows, batch.weight)
     loss.backward()
 
-    step = ExactStep(
-        net.module_, net.criterion_, net.optimizer_, sparsity_penalty=0.01, bfloat16=False
-    )
+    step = ExactStep(net.module_, net.criterion_, net.optimizer_, bfloat16=False)
     with step.running():
         exact_loss = step.gradient(batch.target, batch)
         gradients = {p: gradient.clone() for p, (_, gradient) in step.flat.views.items()}
@@ -315,7 +314,8 @@ class Freezer(Callback):
         {"loss": lambda output, target: (output - target).abs()},
         {"optimizer": "sgd"},
         {"optimizer": torch.optim.RMSprop},
-        {"optimizer": torch.optim.Adam},  # not fused, as torch's default on CPU
+        {"optimizer": torch.optim.Adam, "optimizer_params": {"foreach": True}},
+        {"optimizer_params": {"fused": False}},
         {"optimizer_params": {"amsgrad": True}},
         {"encoder": lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, n_out), nn.Dropout())},
         {"encoder": lambda n_in, n_out: nn.Linear(n_in, n_out, bias=False)},
@@ -341,6 +341,7 @@ class Freezer(Callback):
         "own loss",
         "sgd",
         "own optimizer",
+        "foreach",
         "not fused",
         "amsgrad",
         "dropout",
@@ -396,10 +397,18 @@ def test_autocast_of_the_user_goes_by_autograd():
         assert estimator(max_epochs=1).fit(X).net_._steps_by == "autograd"
 
 
-def test_a_net_with_an_objective_of_its_own_goes_by_autograd():
-    class OwnNet(AutoencoderNet):
-        def row_loss(self, batch, generator):
-            return super().row_loss(batch, generator)
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
+def test_an_optimizer_that_has_a_name_goes_like_it_when_given_as_a_class(optimizer):
+    network = estimator(optimizer=optimizer, precision="float64")
+    assert_equal_curves(exactly(deepcopy(network)), by_autograd(network), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["row_loss", "run", "train_step"])
+def test_a_net_with_an_objective_of_its_own_goes_by_autograd(name):
+    def own(net, *arguments):
+        return getattr(AutoencoderNet, name)(net, *arguments)
+
+    OwnNet = type("OwnNet", (AutoencoderNet,), {name: own})
 
     class Own(AutoencoderTransformer):
         _net_class = OwnNet
@@ -466,17 +475,17 @@ def minus_error(net, X, y):
 @pytest.mark.parametrize(
     ("callback", "way"),
     [
-        (EpochScoring(minus_error, name="score"), "exact"),
+        (EpochScoring(minus_error, name="score"), "skorch"),
         (EpochScoring(minus_error, name="score", on_train=True), "skorch"),
-        (EpochScoring(minus_error, name="score", on_train=True, use_caching=False), "exact"),
-        (LRScheduler("StepLR", step_size=1), "exact"),
+        (EpochScoring(minus_error, name="score", use_caching=False), "skorch"),
+        (LRScheduler("StepLR", step_size=1), "skorch"),
         (LRScheduler("StepLR", step_size=1, step_every="batch"), "skorch"),
         (EarlyStopping(monitor="train_loss"), "exact"),
         (GradientNormClipping(1.0), "skorch"),
         (Listener(), "skorch"),
     ],
 )
-def test_callbacks_that_hear_of_no_batch_of_training_keep_it(callback, way):
+def test_callbacks_that_override_no_event_of_batches_keep_it(callback, way):
     fitted = estimator(max_epochs=2, lr_schedule="constant", callbacks=[callback])
     fitted.fit(X, X_val=X[:50])
     assert fitted.net_._steps_by == way

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sklearn_ae.nn import Autoencoder, Rescale, dense, with_shortcuts
+from sklearn_ae.nn import Autoencoder, Decoder, Encoder, Rescale, dense, with_shortcuts
 
 
 @pytest.fixture(name="x")
@@ -46,14 +46,55 @@ def test_rows_and_codes_keep_their_dtype(autoencoder, x, dtype):
 
 @torch.no_grad()
 def test_the_halves_work_in_the_units_of_the_data(autoencoder, x):
-    encoder, decoder = autoencoder.halves()
+    encoder, decoder = Encoder(autoencoder), Decoder(autoencoder)
     assert torch.equal(encoder(x), autoencoder.encode(x))
-    torch.testing.assert_close(decoder(encoder(x)), autoencoder(x))
+    assert torch.equal(decoder(encoder(x)), autoencoder(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_the_decoder_takes_codes_of_any_dtype_and_keeps_it(autoencoder, x, dtype):
+    codes = autoencoder.encode(x).to(dtype)
+    rows = Decoder(autoencoder)(codes)
+    assert rows.dtype == dtype
+    layer = autoencoder.decoder
+    expected = (codes.float() @ layer.weight.t() + layer.bias) * 4 + 5
+    torch.testing.assert_close(rows.float(), expected, rtol=4e-3, atol=4e-3)
+
+
+@torch.no_grad()
+def test_code_and_output_are_in_the_units_of_the_network(autoencoder, x):
+    inside = (x - 5) / 4
+    code, output = autoencoder.run(inside)
+    torch.testing.assert_close(code, autoencoder.code(inside), rtol=0, atol=0)
+    torch.testing.assert_close(code, autoencoder.encode(x))
+    torch.testing.assert_close(4 * output + 5, autoencoder(x))
+
+
+@torch.no_grad()
+def test_a_head_gives_the_code_where_the_encoder_gives_more(x):
+    class First(nn.Module):
+        def forward(self, both):
+            return both[0]
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 8)
+
+        def forward(self, x):
+            return self.layer(x), None
+
+    rescale = Rescale(torch.full((64,), 5.0, dtype=torch.float64), torch.tensor(4.0))
+    autoencoder = Autoencoder(Two(), nn.Linear(8, 64), rescale, 8, head=First())
+    code = autoencoder.encoder.layer((x - 5) / 4)
+    torch.testing.assert_close(autoencoder.encode(x), code)
+    torch.testing.assert_close(Encoder(autoencoder)(x), code)
 
 
 @torch.no_grad()
 def test_the_halves_share_their_parameters_with_the_whole(autoencoder):
-    encoder, decoder = autoencoder.halves()
+    encoder, decoder = Encoder(autoencoder), Decoder(autoencoder)
     of_halves = {id(p) for half in (encoder, decoder) for p in half.parameters()}
     assert of_halves == {id(p) for p in autoencoder.parameters()}
 

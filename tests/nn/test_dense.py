@@ -29,10 +29,13 @@ def _normal_cdf(x):
     return 0.5 * torch.special.erfc(torch.tensor(-x / np.sqrt(2), dtype=torch.float64)).item()
 
 
-@pytest.mark.parametrize("name", [*ACTIVATIONS, *OUTPUT_ACTIVATIONS])
-def test_an_activation_is_the_function_of_its_name(name):
+LAYERS = {name: output.layer for name, output in OUTPUT_ACTIVATIONS.items()}
+
+
+@pytest.mark.parametrize(("name", "layer"), [*ACTIVATIONS.items(), *LAYERS.items()])
+def test_an_activation_is_the_function_of_its_name(name, layer):
     x = np.linspace(-4, 4, 41)
-    module = {**ACTIVATIONS, **OUTPUT_ACTIVATIONS}[name]()
+    module = layer()
     np.testing.assert_allclose(module(torch.from_numpy(x)).numpy(), FORMULAS[name](x), atol=1e-12)
 
 

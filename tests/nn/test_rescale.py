@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ae.nn import Rescale, Restore
+from sklearn_ae.nn import Rescale
 
 
 @pytest.fixture(name="table")
@@ -26,14 +26,6 @@ def test_inverse_undoes_it(table, scale):
     rescale = Rescale(torch.from_numpy(table.mean(axis=0)), scale.double())
     x = torch.from_numpy(table)
     torch.testing.assert_close(rescale.inverse(rescale(x)), x)
-
-
-def test_restore_is_the_inverse_as_a_module_with_the_same_buffers(table):
-    rescale = Rescale(torch.from_numpy(table.mean(axis=0)), torch.tensor(5.0))
-    restore = Restore(rescale)
-    x = rescale(torch.from_numpy(table))
-    torch.testing.assert_close(restore(x), rescale.inverse(x), rtol=0, atol=0)
-    assert restore.rescale.shift is rescale.shift
 
 
 def test_a_large_offset_costs_no_digits_of_float64_rows(table):
@@ -87,3 +79,39 @@ def test_a_loaded_state_decides_whether_something_changes(table):
     does_not.load_state_dict(first)
     assert torch.equal(does(table), table)
     assert torch.equal(does_not(table), table / 2)
+
+
+@pytest.mark.parametrize("network", [torch.float32, torch.float64])
+def test_rows_may_keep_their_own_dtype_inside(network):
+    rescale = Rescale(torch.ones(3, dtype=torch.float64), torch.tensor(2.0), network)
+    x = torch.full((2, 3), 1 + 1e-12, dtype=torch.float64)
+    assert rescale.inside(x).dtype == torch.float64
+    torch.testing.assert_close(rescale.inside(x), (x - 1) / 2, rtol=0, atol=0)
+
+
+def test_what_is_typical_is_known_in_both_units(table):
+    typical = np.stack([table.mean(axis=0), table.min(axis=0), table.max(axis=0)])
+    scaler = StandardScaler().fit(table)
+    rescale = Rescale(
+        torch.from_numpy(scaler.mean_),
+        torch.from_numpy(scaler.scale_),
+        typical=torch.from_numpy(typical),
+    )
+    np.testing.assert_array_equal(rescale.typical.numpy(), typical)
+    expected = scaler.transform(typical)
+    np.testing.assert_allclose(rescale.typical_inside.numpy(), expected, atol=1e-12)
+
+
+def test_the_shift_is_typical_where_nothing_else_is_known():
+    rescale = Rescale(torch.tensor([1.0, 2.0]), torch.tensor(3.0))
+    assert rescale.typical.tolist() == [[1, 2]] * 3
+    assert not rescale.typical_inside.any()
+
+
+def test_a_loaded_state_says_what_is_typical():
+    of_rows = torch.tensor([[1.0, 2.0], [0.0, 0.0], [4.0, 8.0]])
+    rescale = Rescale(torch.tensor([1.0, 2.0]), torch.tensor(2.0), typical=of_rows)
+    other = Rescale(torch.zeros(2), torch.tensor(1.0))
+    other.load_state_dict(rescale.state_dict())
+    assert torch.equal(other.typical, of_rows)
+    assert other.typical_inside.tolist() == [[0, 0], [-0.5, -1], [1.5, 3]]
