@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -77,14 +78,15 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
         return start_at_pca(module, rows, OUTPUT_ACTIVATIONS[self.output_activation])
 
     def _plain(self) -> Self:
-        """Give an estimator that is not fitted, whose numbers are Python's and not numpy's."""
+        """Give an estimator that is not fitted, whose numbers are Python's and lists its own."""
         parameters = self.get_params(deep=False)
-        return type(self)(
-            **{
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in parameters.items()
-            }
-        )
+        return type(self)(**{name: _plain_value(value) for name, value in parameters.items()})
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return copy(value) if isinstance(value, list | dict) else value
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -124,8 +126,8 @@ class Specification:
         )
         encoder, decoder = encoder.to(dtype), decoder.to(dtype)
         # The rows may be the user's own.
-        copy = callable(estimator.loss) or writes(encoder, self.n_features, dtype)
-        rescale = self.units.rescale(dtype, copy=copy)
+        always_copy = callable(estimator.loss) or writes(encoder, self.n_features, dtype)
+        rescale = self.units.rescale(dtype, copy=always_copy)
         if resolve_device(estimator.device) == "mps":  # it has no float64
             rescale = rescale.float()
         return estimator._module_class(encoder, decoder, rescale, estimator.encoding_dim)
@@ -214,4 +216,4 @@ def _same(one: object, other: object) -> bool:
 
 
 def _comparable(value: object) -> object:
-    return tuple(value) if isinstance(value, list | tuple | np.ndarray) else value
+    return tuple(value) if isinstance(value, list | tuple | np.ndarray) else (value,)

@@ -1,4 +1,4 @@
-"""What a fit measures, what it holds out and how it steps: small choices that nothing else shows."""
+"""What a fit measures, holds out and steps by: small choices that nothing else shows."""
 
 import numpy as np
 import pytest

@@ -160,8 +160,7 @@ class AutoencoderNet(TrainedNet):
         self.best_loss_, self.start_loss_ = other.best_loss_, other.start_loss_
         self.starts_at_pca_ = other.starts_at_pca_
         self.generator_.set_state(other.generator_.get_state())
-        if type(self.optimizer_) is type(other.optimizer_):
-            take_state(self.optimizer_, self.module_, other.optimizer_, other.module_)
+        take_state(self.optimizer_, self.module_, other.optimizer_, other.module_)
         if callbacks:
             self.callbacks_ = [(name, own_copy(each)) for name, each in other.callbacks_]
 

@@ -104,7 +104,12 @@ def start_schedule(
 def take_state(
     optimizer: Optimizer, module: nn.Module, other: Optimizer, of_module: nn.Module
 ) -> None:
-    """Give an optimizer the moments that another has of the same parameters of another module."""
+    """Give an optimizer the moments that another has of the same parameters of another module.
+
+    It begins anew where it is of another kind, or keeps other moments.
+    """
+    if type(optimizer) is not type(other) or _moments_kept(optimizer) != _moments_kept(other):
+        return
     for group, of_other in zip(optimizer.param_groups, other.param_groups, strict=False):
         for name, value in of_other.items():  # such as the first rate of a schedule
             group.setdefault(name, value)
@@ -113,3 +118,9 @@ def take_state(
     parameters = [own for group in optimizer.param_groups for own in group["params"]]
     state = {i: states[own] for i, own in enumerate(parameters) if own in states}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": deepcopy(state)})
+
+
+def _moments_kept(optimizer: Optimizer) -> set[str]:
+    """Give the options of torch's optimizers that say so, where they are set."""
+    options = ("amsgrad", "centered", "momentum")
+    return {name for group in optimizer.param_groups for name in options if group.get(name)}

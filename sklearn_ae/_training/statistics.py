@@ -254,6 +254,8 @@ def count_constant_codes(module: Autoencoder, rows: Rows, device: str) -> int:
             and spread.min() > 1e3 * _CONSTANT * spread.max()
         ):
             return 0
+    if not deviation:  # neither do the rows
+        return 0
     spread = high - low
     all_constant = spread.max() <= _ALL_CONSTANT * deviation
     return int((all_constant | (spread <= _CONSTANT * spread.max())).sum())
