@@ -72,7 +72,7 @@ class VariationalNet(AutoencoderNet):
         noise = torch.randn(mean.shape, generator=generator)
         code = mean + (log_variance / 2).exp() * noise
         output = self.module_.decoder(code)
-        rebuilt = self.criterion_.rows(self.module_, batch.target, code, output, batch)
+        rebuilt = self.criterion_.row_losses(self.module_, batch.target, code, output, batch)
         divergence = (mean**2 + log_variance.exp() - log_variance - 1).sum(dim=1) / 2
         return rebuilt + self.beta * divergence / output.shape[1], output
 

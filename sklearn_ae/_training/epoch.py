@@ -50,7 +50,7 @@ class TrainedNet(ListenedToNet):
         if self.criterion_.contractive_penalty:
             x = x.detach().requires_grad_()
         code, output = self.run(x)
-        return self.criterion_.rows(self.module_, x, code, output, batch), output
+        return self.criterion_.row_losses(self.module_, x, code, output, batch), output
 
     def corrupted(self, batch: Batch, generator: Generator) -> Tensor:
         """Give what goes into the network, in its units."""

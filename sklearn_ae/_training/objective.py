@@ -64,7 +64,7 @@ class Objective(nn.Module):
 
     # Rows
 
-    def rows(
+    def row_losses(
         self, module: Autoencoder, x: Tensor, code: Tensor, output: Tensor, batch: Batch
     ) -> Tensor:
         """Give the objective of each row: the mean over its observed entries, and penalties."""
@@ -120,7 +120,7 @@ class Objective(nn.Module):
             # One reduction instead of two: a twentieth of a small step.
             loss = self.entries(module, output, batch).mean()
             return loss, self.loss.gradient(output, target, 1 / (n_samples * n_features)), None
-        row_losses = self.rows(module, x, code, output, batch)
+        row_losses = self.row_losses(module, x, code, output, batch)
         shares = self.shares(row_losses, weight)
         of_entries: Tensor | float = 1 / n_features
         if observed is not None:

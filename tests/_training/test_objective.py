@@ -179,7 +179,7 @@ def test_the_derivatives_are_those_of_autograd(loss, counts, trim, sparsity_pena
     output = module.decoder(code).detach().requires_grad_()
 
     expected = objective.reduce(
-        objective.rows(module, batch.target, code, output, batch), batch.weight
+        objective.row_losses(module, batch.target, code, output, batch), batch.weight
     )
     expected.backward()
     with torch.no_grad():
