@@ -10,13 +10,13 @@ Vincent, P. et al. (2010). Stacked denoising autoencoders. JMLR 11, 3371-3408.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 
-class Typical(NamedTuple):
+@dataclass(frozen=True)
+class Typical:
     """What may stand in the place of an entry and tells nothing of it, for each feature.
 
     Parameters

@@ -74,9 +74,12 @@ def test_the_dtype_is_kept(noise, x, dtype, knows_typical):
     assert _draws(noise, x, 0.5, typical=typical).dtype == dtype
 
 
-def test_the_level_is_a_share_where_entries_are_replaced():
-    shares = {name for name, noise in NOISES.items() if noise.is_share}
-    assert shares == {"masking", "salt_and_pepper"}
+@pytest.mark.parametrize("name", NOISES)
+def test_a_level_that_is_a_share_leaves_the_other_entries_as_they_are(name, x):
+    noise = NOISES[name]
+    corrupted = _draws(noise.corrupt, x, 0.3, typical=_typical(x))
+    replaced = (corrupted != x).float().mean().item()
+    assert replaced == pytest.approx(0.3 if noise.is_share else 1.0, abs=0.01)
 
 
 def test_gaussian_noise_is_normal_with_the_level_as_deviation(x):
