@@ -125,8 +125,12 @@ class Specification:
             self.n_features, Generator().manual_seed(self.module_seed)
         )
         encoder, decoder = encoder.to(dtype), decoder.to(dtype)
-        # The rows may be the user's own.
-        always_copy = callable(estimator.loss) or writes(encoder, self.n_features, dtype)
+        # The rows may be the user's own, and the code is looked at after the decoder.
+        always_copy = (
+            callable(estimator.loss)
+            or writes(encoder, self.n_features, dtype)
+            or writes(decoder, estimator.encoding_dim, dtype)
+        )
         rescale = self.units.rescale(dtype, copy=always_copy)
         if resolve_device(estimator.device) == "mps":  # it has no float64
             rescale = rescale.float()
@@ -177,10 +181,9 @@ class Specification:
             return min(256, max(8, self.n_samples // 40))
         return batch_size
 
-    def changed(self, estimator: _Building) -> list[str]:
-        """Give the names of the parameters that an estimator has other values of."""
-        parameters = estimator.get_params(deep=False)
-        return [name for name in parameters if not _same(parameters[name], self.parameters[name])]
+    def has_other(self, estimator: _Building, name: str) -> bool:
+        """Whether an estimator has another value of a parameter."""
+        return not _same(estimator.get_params(deep=False)[name], self.parameters[name])
 
     def moved_to(
         self, estimator: _Building, *, n_features: int, n_samples: int, net_seed: int
@@ -197,8 +200,8 @@ class Specification:
                 f"X has {n_features} features, which asks for other layers than the "
                 f"{self.n_features} that the network was fitted with"
             )
-        for name in self.changed(estimator):
-            if name not in OBJECTIVE | TRAINING:
+        for name in self.parameters.keys() - OBJECTIVE.keys() - TRAINING.keys():
+            if self.has_other(estimator, name):
                 raise ValueError(
                     f"{name}={getattr(estimator, name)!r} asks for other layers or units than "
                     f"{self.parameters[name]!r}, which the network was fitted with"

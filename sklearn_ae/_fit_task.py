@@ -36,7 +36,7 @@ def fit_task(
     keep_best : KeepBest
         Knows the weights that the estimator would have if the fit stopped at an epoch.
     X, y, sample_weight
-        What the user passed.
+        What the user passed, checked.
 
     Yields
     ------

@@ -87,7 +87,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             module_seed, net_seed = seeds(plain.random_state, 2)
             split = _split(plain, checked, validation, net_seed)
             if fitted is None:
-                net, start = new_net(plain, split.train, module_seed, net_seed)
+                net, start = new_net(plain, split.train, split.all, module_seed, net_seed)
             else:
                 net, start = net_of(plain, fitted, split.train, net_seed), Start()
             self._train(net, split, start, y, checked)
@@ -150,11 +150,12 @@ class _Fitting(CallbackSupportMixin, _Input):
             check_parameters(plain, checked.n_features)
             rows = rows_that_count(checked, _weight_dtype(plain))
             if fitted is None:
-                net, _ = new_net(plain, rows, *seeds(plain.random_state, 2))
+                net, _ = new_net(plain, rows, rows, *seeds(plain.random_state, 2))
             else:
                 net = net_resumed(plain, fitted, rows)
+            n_epochs = len(net.history)
             net.partial_fit(Split(rows, rows), epochs=1, scheduled=False)
-            if net.interrupted_:  # there is no epoch to keep
+            if len(net.history) == n_epochs:  # interrupted: there is no epoch to keep
                 raise KeyboardInterrupt
             net.best_epoch_, net.best_loss_ = len(net.history), net.history[-1, "train_loss"]
             self.net_ = net

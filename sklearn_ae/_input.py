@@ -60,4 +60,9 @@ def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
     if rows.observed is not None:
         counts.append(rows.observed.any(axis=1))
     index = np.flatnonzero(np.all(counts, axis=0)) if counts else None
+    if index is not None and not len(index):
+        raise ValueError(
+            "sample_weight and observed leave no row: none with a weight has an entry that is "
+            "observed. Give such a row a positive weight."
+        )
     return Rows(rows.source, index=index, sample_weight=weight, observed=rows.observed)

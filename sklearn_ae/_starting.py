@@ -10,7 +10,7 @@ from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.losses import resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.scaling import units_for
+from sklearn_ae._training.scaling import resolve_scaling, units_for
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._validation import (
@@ -46,9 +46,13 @@ def check_parameters(plain: _Building, n_features: int) -> None:
 
 
 def new_net(
-    plain: _Building, rows: Rows, module_seed: int, net_seed: int
+    plain: _Building, rows: Rows, everything: Rows, module_seed: int, net_seed: int
 ) -> tuple[AutoencoderNet, Start | None]:
-    """Give a net before its first epoch, in the units of rows, and what is known of its start."""
+    """Give a net before its first epoch, in the units of rows, and what is known of its start.
+
+    All rows, those held out too, have to lie where output and loss reach, unless the range is
+    that of the rows itself.
+    """
     of_rows = moments(rows)
     _check_variance(of_rows, len(rows))
     units = units_for(
@@ -73,7 +77,15 @@ def new_net(
             stacklevel=4,
         )
     module = specification()
-    _check_extremes(plain, module.rescale, of_rows, is_first=True)
+    output = OUTPUT_ACTIVATIONS[plain.output_activation]
+    of_all = of_rows
+    if (
+        everything is not rows
+        and any(np.isfinite(_bounds(plain)))
+        and resolve_scaling(plain.scaling, rows.source.dtype, output) != "range"
+    ):
+        of_all = moments(everything)
+    _check_extremes(plain, module.rescale, of_all, is_first=True)
     start = plain._start(module, rows)
     net = specification.build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
@@ -83,31 +95,36 @@ def new_net(
 def net_of(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> AutoencoderNet:
     """Give a net for a fit that starts warm: the weights of another, and its history."""
     try:
-        net = _net_on_the_same(plain, fitted, rows, net_seed)
+        specification = _moved(plain, fitted, rows, net_seed)
     except ValueError as error:
         raise ValueError(f"warm_start=True: {error}. Use warm_start=False.") from error
+    net = _net_on_the_same(plain, fitted, rows, specification)
     net.remember(fitted)
     return net
 
 
 def net_resumed(plain: _Building, fitted: AutoencoderNet, rows: Rows) -> AutoencoderNet:
     """Give a net that goes on where another stands."""
-    specification = fitted.module
+    before = fitted.module
     try:
-        net = _net_on_the_same(plain, fitted, rows, specification.net_seed)
+        specification = _moved(plain, fitted, rows, before.net_seed)
     except ValueError as error:
         raise ValueError(f"{error}. Use fit, or set it back.") from error
-    callbacks_differ = {"callbacks", "verbose"} & set(specification.changed(plain))
-    net.resume(fitted, callbacks=not callbacks_differ)
+    net = _net_on_the_same(plain, fitted, rows, specification)
+    listened_to = {"callbacks", "verbose"} & before.parameters.keys()
+    net.resume(fitted, callbacks=not any(before.has_other(plain, name) for name in listened_to))
     return net
 
 
-def _net_on_the_same(
-    plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int
-) -> AutoencoderNet:
-    specification = fitted.module.moved_to(
+def _moved(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> Specification:
+    return fitted.module.moved_to(
         plain, n_features=rows.n_features, n_samples=len(rows), net_seed=net_seed
     )
+
+
+def _net_on_the_same(
+    plain: _Building, fitted: AutoencoderNet, rows: Rows, specification: Specification
+) -> AutoencoderNet:
     module = deepcopy(fitted.module_)
     if any(np.isfinite(_bounds(plain))):
         _check_extremes(plain, module.rescale, moments(rows), is_first=False)

@@ -951,9 +951,7 @@ WIDE = {"hidden_layer_sizes": (16,), "optimizer": "sgd", "lr": 1e-6, "batch_size
 
 
 def wide(n_samples):
-    return scipy.sparse.random_array(
-        (n_samples, 20_000), density=0.01, format="csr", rng=np.random.default_rng(0)
-    )
+    return csr_array(scipy.sparse.random(n_samples, 20_000, density=0.01, random_state=0))
 
 
 def use(autoencoder, rows, observed=None):
@@ -994,3 +992,98 @@ def test_wide_sparse_rows_are_never_dense_at_once():
         tracemalloc.stop()
 
     assert n_bytes < 8 * rows.shape[0] * rows.shape[1] / 2
+
+
+# Numbers that lie close
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5, 1e6, 1e7])
+def test_small_numbers_beside_an_offset_that_float32_holds_exactly_are_spread(offset):
+    rows = (X + offset).astype(np.float32)
+    assert_array_equal(rows.astype(np.float64) - offset, X)
+
+    found = moments(Rows(rows))
+
+    varied = np.ptp(X, axis=0) > 1
+    assert_allclose(found.variance[varied], X.var(axis=0)[varied], rtol=1e-6)
+
+
+def test_rows_of_a_coarse_dtype_are_never_called_constant_as_a_whole():
+    rows = (X + 1e8).astype(np.float32)
+    assert np.ptp(rows, axis=0).max() == 16
+
+    assert small().fit(rows).n_iter_ == 3
+
+
+# Layers in place
+
+
+class InPlace(torch.nn.Module):
+    """Doubles what it is given, in place or not, and goes on with a layer."""
+
+    def __init__(self, in_features, out_features, in_place=True):
+        super().__init__()
+        self.layer = torch.nn.Linear(in_features, out_features)
+        self.in_place = in_place
+
+    def forward(self, x):
+        return self.layer(x.mul_(2) if self.in_place else x * 2)
+
+
+@pytest.mark.parametrize("half", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"linear_shortcut": False, "scaling": None}, {"noise": "gaussian"}],
+    ids=named,
+)
+def test_layers_in_place_change_neither_target_nor_code(half, parameters):
+    def beside(in_features, out_features):
+        return InPlace(in_features, out_features, in_place=False)
+
+    rows, options = X.astype(np.float32), {"sparsity_penalty": 0.1, **parameters}
+    in_place = small(**{half: InPlace}, **options).fit(rows)
+    expected = small(**{half: beside}, **options).fit(rows)
+
+    assert_same(in_place, expected)
+    assert_array_equal(rows, X)
+    error = np.square(in_place.reconstruct(rows) - rows).mean(axis=1)
+    assert_allclose(in_place.reconstruction_error(rows), error, rtol=1e-3)
+
+
+# What is left
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+def test_weights_and_observed_entries_that_leave_no_row_are_refused(method):
+    weight, observed = np.zeros(len(X)), np.ones(X.shape, dtype=bool)
+    weight[0], observed[0] = 1, False
+    fitted = small().partial_fit(X)
+
+    with pytest.raises(ValueError, match="sample_weight and observed leave no row"):
+        getattr(fitted, method)(X, sample_weight=weight, observed=observed)
+
+
+@pytest.mark.parametrize("row", [0, 7, 60, 239])
+@pytest.mark.parametrize(
+    ("loss", "value"), [("poisson", -1.0), ("binary_cross_entropy", 7.0)], ids=["poisson", "bce"]
+)
+def test_a_row_out_of_range_is_refused_whether_it_is_held_out_or_not(loss, value, row):
+    rows = X / 16
+    rows[row] = value
+    network = small(loss=loss, output_activation=OUTPUTS[loss], scaling=None, early_stopping=True)
+
+    with pytest.raises(ValueError, match="needs values in"):
+        network.fit(rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_the_halves_take_integers(dtype):
+    fitted = small().fit(X)
+    rows = torch.from_numpy(X).to(dtype)
+
+    codes = fitted.encoder_(rows)
+
+    assert codes.dtype == torch.float32
+    expected = fitted.encoder_(rows.float())
+    assert torch.equal(codes, expected)
+    assert fitted.decoder_(codes.round().long()).dtype == torch.float32

@@ -8,6 +8,7 @@ from threading import Event, Lock, Thread
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -15,7 +16,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
+from skorch.dataset import Dataset
 from torch import nn
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
@@ -1291,3 +1293,77 @@ def test_a_network_that_does_not_draw_waits_for_nobody(name):
         thread.start()
         thread.join(timeout=10)
         assert not thread.is_alive()
+
+
+# After the last epoch
+
+
+class InterruptedAtTheEnd(Callback):
+    def on_train_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_an_interrupt_at_the_end_of_a_training_keeps_it(validated):
+    X_val = X_VAL if validated else None
+    expected = small().fit(X, X_val=X_val)
+
+    with pytest.warns(UserWarning, match="interrupted by user after 3 epochs, which are kept"):
+        fitted = small(callbacks=[InterruptedAtTheEnd()]).fit(X, X_val=X_val)
+
+    assert_same(fitted, expected)
+
+
+def test_an_interrupt_at_the_end_of_a_partial_fit_keeps_its_epoch():
+    assert small(callbacks=[InterruptedAtTheEnd()]).partial_fit(X).n_iter_ == 1
+
+
+# A refusal names one thing
+
+
+def test_rows_out_of_range_are_refused_in_one_sentence_when_going_on():
+    bounded = {"loss": "binary_cross_entropy", "output_activation": "sigmoid", "scaling": "range"}
+    fitted = small(warm_start=True, **bounded).partial_fit(X)
+
+    for method in (fitted.partial_fit, fitted.fit):
+        with pytest.raises(ValueError, match=r"needs values in.*another loss\.$"):
+            method(2 * X)
+
+
+def test_parameters_that_may_change_need_not_be_compared():
+    betas = {"betas": np.array([0.9, 0.99])}
+    fitted = small(optimizer_params=betas).partial_fit(X)
+
+    assert fitted.set_params(optimizer_params=dict(betas)).partial_fit(X).n_iter_ == 2
+
+
+# skorch's own
+
+
+@pytest.mark.parametrize(
+    "container",
+    [pd.DataFrame, torch.from_numpy, lambda X: Dataset(X, X)],
+    ids=["frame", "tensor", "dataset"],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_net_takes_rows_in_every_container(container, method):
+    net, expected = (small().fit(X).net_ for _ in range(2))
+
+    getattr(net, method)(container(X))
+
+    getattr(expected, method)(X)
+    assert net.history[:, "train_loss"] == expected.history[:, "train_loss"]
+    assert_allclose(net.predict(container(X)), net.predict(X))
+
+
+def test_the_first_rate_of_a_users_scheduler_counts():
+    rates = []
+
+    class Rates(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    scheduler = LRScheduler("LambdaLR", lr_lambda=lambda epoch: 0.01 * (epoch + 1))
+    small(lr=1e-3, callbacks=[scheduler, Rates()]).fit(X)
+
+    assert_allclose(rates, [1e-5, 2e-5, 3e-5])

@@ -1,6 +1,7 @@
 """Who imports whom, and what an import of the package costs."""
 
 import ast
+import inspect
 import json
 import subprocess
 import sys
@@ -16,7 +17,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the top: a part imports from those below it. A new module gets its place here.
 LAYERS = [
     {"__init__"},
-    {"_autoencoder"},
+    {
+        Path(inspect.getfile(public)).stem
+        for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
+    },
     {"_base"},
     {"_fitting"},
     {"_starting", "_fit_task", "_input"},

@@ -54,9 +54,10 @@ class TrainedNet(ListenedToNet):
 
     def corrupted(self, batch: Batch, generator: Generator) -> Tensor:
         """Give what goes into the network, in its units."""
-        if self.noise is None:
-            return batch.target
         rescale = self.module_.rescale
+        if self.noise is None:
+            # An encoder in place would write into the target.
+            return batch.target.clone() if rescale.copy else batch.target
         level = self.noise_level
         if not self.noise.is_share:
             level = level / rescale.scale.to(rescale.dtype)

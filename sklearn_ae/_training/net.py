@@ -6,7 +6,9 @@ from inspect import signature
 from math import nan
 from typing import Any, Self
 
+import numpy as np
 import torch
+from scipy.sparse import issparse
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.history import History
 from skorch.utils import data_from_dataset, is_dataset
@@ -15,7 +17,7 @@ from torch import Generator, Tensor
 from sklearn_ae._training.batches import Batch, Rows, rows_at_once
 from sklearn_ae._training.callbacks import own_copy
 from sklearn_ae._training.epoch import TrainedNet
-from sklearn_ae._training.optimizers import decaying_layers_alone, take_state
+from sklearn_ae._training.optimizers import decaying_layers_alone, set_rates, take_state
 from sklearn_ae._training.random import draws
 from sklearn_ae.noise import Noise
 
@@ -102,7 +104,9 @@ class AutoencoderNet(TrainedNet):
         super().initialize_module()
         self.module_.eval()
         rescale = self.module_.rescale
-        self._draws_globally = draws(self.module_, len(rescale.shift), rescale.dtype)
+        self._draws_globally = draws(
+            self.module_, len(rescale.shift), rescale.dtype, rescale.shift.device
+        )
         return self
 
     def get_params_for_optimizer(
@@ -131,7 +135,21 @@ class AutoencoderNet(TrainedNet):
         """Give the rows of an array, or of what callbacks are handed."""
         if isinstance(X, Rows):
             return X
-        return Rows(data_from_dataset(X)[0] if is_dataset(X) else X)
+        X = data_from_dataset(X)[0] if is_dataset(X) else X
+        return Rows(X if issparse(X) else np.asarray(X))
+
+    def on_train_begin(self, net: Self, X: Any = None, y: None = None, **kwargs: Any) -> None:
+        """Set the learning rates, before a scheduler of the user's does."""
+        set_rates(self.optimizer_, self.lr)
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Tell callbacks; an interrupt after the last epoch no longer costs anything."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt:
+            if method_name != "on_train_end":
+                raise
+            self.interrupted_ = True
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
         """Give input and target of whole batches."""
@@ -195,7 +213,7 @@ class AutoencoderNet(TrainedNet):
 
     def _errors(self, batch: Batch, inside: Tensor, per_feature: bool) -> Tensor:
         objective, dtype = self.criterion_, batch.x.dtype
-        _, output = self.module_.run(inside)
+        _, output = self.module_.run(inside.clone() if self.module_.rescale.copy else inside)
         batch = batch._replace(target=batch.target.to(dtype))
         errors = objective.entries(self.module_, output.to(dtype), batch)
         if objective.loss.degree is not None:

@@ -84,21 +84,23 @@ def decaying_layers_alone(
     return [group for group in split if group["params"]]
 
 
+def set_rates(optimizer: Optimizer, lr: float) -> list[float]:
+    """Set the learning rate of each group, and give them: its own in `own_lr`, or `lr`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group.get("own_lr", lr)
+    return [group["lr"] for group in optimizer.param_groups]
+
+
 def start_schedule(
     optimizer: Optimizer, lr_schedule: str, *, lr: float, n_steps: int
 ) -> LRScheduler | None:
-    """Set the learning rate, and give what changes it after each step, if anything does.
-
-    A group with a rate of its own, in `own_lr`, has that in the place of `lr`.
-    """
-    rates = [group.get("own_lr", lr) for group in optimizer.param_groups]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    """Give what changes the learning rate after each step, if anything does."""
+    if lr_schedule == "constant":
+        return None
+    rates = set_rates(optimizer, lr)
     if lr_schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=n_steps)
-    if lr_schedule == "one_cycle":
-        return OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1, cycle_momentum=False)
-    return None
+    return OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1, cycle_momentum=False)
 
 
 def take_state(

@@ -39,7 +39,9 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def draws(module: nn.Module, n_features: int, dtype: torch.dtype) -> bool:
+def draws(
+    module: nn.Module, n_features: int, dtype: torch.dtype, device: str | torch.device = "cpu"
+) -> bool:
     """Whether a module draws from the global generators while it trains, as dropout does.
 
     It is tried on two rows, and stopped before the first draw. One that can't take them is
@@ -47,7 +49,7 @@ def draws(module: nn.Module, n_features: int, dtype: torch.dtype) -> bool:
     """
     try:
         with torch.no_grad(), _NoDraws():  # type: ignore[no-untyped-call]
-            deepcopy(module).train()(torch.zeros(2, n_features, dtype=dtype))
+            deepcopy(module).train()(torch.zeros(2, n_features, dtype=dtype, device=device))
     except Exception:  # whatever else is wrong, training says in its own words
         return True
     return False

@@ -62,6 +62,15 @@ class Units(NamedTuple):
         return Rescale(shift, scale, dtype, copy=copy, typical=typical)
 
 
+def resolve_scaling(
+    scaling: str | None, data_dtype: np.dtype, output: OutputActivation
+) -> str | None:
+    """Give what "auto" stands for."""
+    if scaling != "auto":
+        return scaling
+    return output.scaling_of_integers if data_dtype.kind in "iu" else output.scaling
+
+
 def units_for(
     scaling: str | None,
     moments: Moments,
@@ -87,8 +96,5 @@ def units_for(
     units : Units
     """
     data_dtype = np.dtype(data_dtype)
-    if scaling == "auto":
-        is_integer = data_dtype.kind in "iu"
-        scaling = output.scaling_of_integers if is_integer else output.scaling
-    shift, scale = SCALINGS[scaling](moments, data_dtype)
+    shift, scale = SCALINGS[resolve_scaling(scaling, data_dtype, output)](moments, data_dtype)
     return Units(shift, scale, np.stack([moments.mean, moments.low, moments.high]))

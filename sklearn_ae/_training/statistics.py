@@ -23,8 +23,9 @@ _MAX_COVARIANCE_FEATURES = 1000
 # Share of the variance that is left of data that lie in fewer dimensions, in float64.
 _ROUNDING = 1e-13
 
-# A deviation of so many roundings of the greatest value is none.
-_ROUNDING_STEPS = 4
+# A range of so many roundings of the greatest value is none, in float64; coarser floats may hold
+# numbers that lie as close, and one is.
+_ROUNDING_STEPS = 8
 
 # A code that moves by less than this share of the one that moves most is constant, and all are
 # when the one that moves most does so by less than the other share of the features' deviation.
@@ -74,9 +75,10 @@ def moments(rows: Rows) -> Moments:
     # Rounding must not pass for spread: that of running sums, and that of the rows themselves.
     dtype = rows.source.dtype
     precision = np.finfo(dtype).eps if dtype.kind == "f" else 0.0
-    rounding = _ROUNDING_STEPS * precision * np.maximum(np.abs(low), np.abs(high))
+    steps = _ROUNDING_STEPS if dtype == np.float64 else 1
+    rounding = steps * precision * np.maximum(np.abs(low), np.abs(high))
     variance = squares / np.where(seen, total, 1.0)
-    constant = (low == high) | (np.sqrt(variance) <= rounding)
+    constant = high - low <= rounding
     return Moments(np.where(low == high, low, mean), np.where(constant, 0.0, variance), low, high)
 
 

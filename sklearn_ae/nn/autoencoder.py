@@ -59,16 +59,20 @@ class Autoencoder(nn.Module):
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give code and output of rows in the units of the network, which the output has too."""
         code = self.code(x)
-        return code, self.decoder(code)
+        return code, self.decoder(code.clone() if self.rescale.copy else code)
 
     # In the units of the data
 
     def encode(self, x: Tensor) -> Tensor:
         """Give the codes of rows in the units of the data, in the dtype of the rows."""
+        if not x.is_floating_point():
+            x = x.to(self.rescale.dtype)
         return self.code(self.rescale(x)).to(x.dtype)
 
     def decode(self, code: Tensor) -> Tensor:
         """Give rows in the units of the data, in the dtype of the codes."""
+        if not code.is_floating_point():
+            code = code.to(self.rescale.dtype)
         output = self.decoder(code.to(self.rescale.dtype))
         return self.rescale.inverse(output.to(code.dtype))
 

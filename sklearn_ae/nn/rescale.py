@@ -21,8 +21,8 @@ class Rescale(nn.Module):
     dtype : torch.dtype, default=None
         That of the network; None is that of `scale`.
     copy : bool, default=True
-        Whether the rows given are always new ones. With False a map that changes nothing gives
-        what it was given, for networks that do not write into their input.
+        Whether the network, or the loss, may write into what it is given: then the rows given
+        are always new ones. With False a map that changes nothing gives what it was given.
     typical : Tensor of shape (3, n_features), default=None
         Mean, least and greatest value of each feature, in the units of the data: what may
         stand where nothing is known of an entry. None is the shift for all of them.

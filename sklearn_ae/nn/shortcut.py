@@ -51,8 +51,10 @@ class LinearShortcut(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (n_samples, in_features) to (n_samples, out_features)."""
-        output = self.layers(x)
-        return self.shortcut(x) + (output if self.gate is None else self.gate * output)
+        if self.gate is None:
+            return self.shortcut(x) + self.layers(x)
+        # Layers of a user may write into what they are given.
+        return self.shortcut(x) + self.gate * self.layers(x.clone())
 
 
 def with_shortcuts(
