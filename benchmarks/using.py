@@ -103,7 +103,7 @@ def _fitted(task: Task) -> tuple[AutoencoderTransformer, nn.Sequential]:
     """Give a fitted estimator and a copy of its encoder as plain layers."""
     rows = np.random.default_rng(0).random((512, task.sizes[0]), dtype=np.float32)
     estimator = textbook_network(task, seed=0).set_params(max_epochs=1).fit(rows)
-    _, encoder = estimator.encoder_  # scaling=None: the first does nothing
+    encoder = estimator.encoder_.encoder  # scaling=None: the units do nothing
     return estimator, deepcopy(encoder)
 
 
