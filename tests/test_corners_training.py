@@ -563,7 +563,6 @@ def test_one_that_was_pickled_goes_on_as_the_same_network():
 @pytest.mark.parametrize(
     "rows", [X[:1].repeat(10, axis=0), np.zeros((10, 64))], ids=["row", "zero"]
 )
-@pytest.mark.filterwarnings("ignore:4 of the 4 codes are constant")
 def test_a_warm_start_takes_rows_that_are_constant(rows):
     fitted = small(warm_start=True).fit(X)
 
