@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from _testing import small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -13,20 +14,6 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 
 X = load_digits().data[:400]
-
-
-def small(encoding_dim=4, **parameters):
-    settled = {"lr_schedule": "constant", "tol": 1.0, "n_iter_no_change": 4, "max_epochs": 5}
-    return AutoencoderTransformer(
-        encoding_dim,
-        **{
-            "hidden_layer_sizes": (16,),
-            "random_state": 0,
-            "batch_size": 50,
-            **settled,
-            **parameters,
-        },
-    )
 
 
 def pca_error(rows, n_components):

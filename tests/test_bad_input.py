@@ -3,28 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from _testing import small
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.net import AutoencoderNet
 
 X = load_digits().data[:120]
-
-
-def small(encoding_dim=3, **parameters):
-    settled = {"lr_schedule": "constant", "tol": 1.0, "n_iter_no_change": 1, "max_epochs": 3}
-    return AutoencoderTransformer(
-        encoding_dim,
-        **{
-            "hidden_layer_sizes": (8,),
-            "random_state": 0,
-            "batch_size": 40,
-            **settled,
-            **parameters,
-        },
-    )
 
 
 def with_entry(value):
@@ -112,7 +98,7 @@ BAD_ROWS = {
     "an encoder of another width": (
         X,
         {"encoder": lambda n_features, encoding_dim: nn.Linear(n_features, 5)},
-        r"encoder=.*\(2, 5\).*\(2, 3\)",
+        r"encoder=.*\(2, 5\).*\(2, 4\)",
     ),
     "a decoder of another width": (
         X,
@@ -169,7 +155,7 @@ def test_what_comes_with_the_rows_is_checked(fit_params, message):
     [
         ("transform", X[:, :5], "5 features"),
         ("reconstruct", with_entry(np.nan), "NaN"),
-        ("inverse_transform", X[:, :4], "X has 4 features.*encoding_dim=3"),
+        ("inverse_transform", X[:, :5], "X has 5 features.*encoding_dim=4"),
         ("reconstruction_error", X[0], "2D array"),
         ("score", X[:, :5], "5 features"),
     ],
@@ -188,7 +174,7 @@ def state(estimator):
 FAILURES = {
     "bad rows": (with_entry(np.nan), {}),
     "other features": (X[:1, :5], {}),
-    "other features, then NaN in training": (X[:, :5], {"lr": 1e30, "optimizer": "sgd"}),
+    "other features, then NaN in training": (X[:, :9], {"lr": 1e30, "optimizer": "sgd"}),
     "bad weights": (X, {"noise": "masking", "noise_level": 2.0}),
 }
 

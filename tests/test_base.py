@@ -1,5 +1,8 @@
 """What a fit keeps, where it ends, how it goes on, and the errors that it reports."""
 
+from functools import partial
+
+import _testing
 import numpy as np
 import pytest
 import torch
@@ -13,28 +16,10 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
-
 DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:360]
 
-
-def small(encoding_dim=4, **parameters):
-    """Give an autoencoder of a constant rate whose fit of five epochs ends converged."""
-    parameters = {
-        "hidden_layer_sizes": (16,),
-        "optimizer": "adam",
-        "lr": 3e-3,
-        "lr_schedule": "constant",
-        "batch_size": 40,
-        "max_epochs": 5,
-        "tol": 1.0,
-        "n_iter_no_change": 4,
-        "early_stopping": False,
-        "random_state": 0,
-        **parameters,
-    }
-    return AutoencoderTransformer(encoding_dim, **parameters)
+small = partial(_testing.small, max_epochs=5)
 
 
 def share_lost(autoencoder, rows, of=X):
@@ -81,12 +66,11 @@ ENTRIES = {
     "binary_cross_entropy": cross_entropy,
     "poisson": poisson,
 }
-OUTPUTS = {"binary_cross_entropy": "sigmoid", "poisson": "softplus"}
 COMBINATIONS = [
     (loss, scaling)
     for loss in ENTRIES
     for scaling in UNITS
-    if loss not in OUTPUTS or scaling in ("range", None)  # without a centre: from 0 up
+    if loss not in _testing.OUTPUTS or scaling in ("range", None)  # without a centre: from 0 up
 ]
 
 
@@ -97,7 +81,7 @@ def test_the_error_is_that_of_numpy_in_the_units_of_the_data(container, loss, sc
     fitted = small(
         loss=loss,
         scaling=scaling,
-        output_activation=OUTPUTS.get(loss, "identity"),
+        output_activation=_testing.OUTPUTS.get(loss, "identity"),
         precision="float64",
     ).fit(container(rows))
 

@@ -7,44 +7,26 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import torch
+from _testing import OUTPUTS, LargestTensor, small
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.scaling import SCALINGS
 from sklearn_ae._training.statistics import moments
+from sklearn_ae.nn import OUTPUT_ACTIVATIONS
 from sklearn_ae.noise import NOISES
 
 DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:300]
 WEIGHT = np.random.default_rng(2).exponential(size=len(X))
-OUTPUTS = {"binary_cross_entropy": "sigmoid", "poisson": "softplus"}
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
-
-
-def small(encoding_dim=4, **parameters):
-    """Give an autoencoder of a constant rate whose fit of three epochs ends converged."""
-    parameters = {
-        "hidden_layer_sizes": (16,),
-        "optimizer": "adam",
-        "lr": 3e-3,
-        "lr_schedule": "constant",
-        "batch_size": 40,
-        "max_epochs": 3,
-        "tol": 1.0,
-        "n_iter_no_change": 2,
-        "early_stopping": False,
-        "random_state": 0,
-        **parameters,
-    }
-    return AutoencoderTransformer(encoding_dim, **parameters)
 
 
 def for_loss(loss, **parameters):
@@ -883,7 +865,7 @@ def test_denoising_does_not_depend_on_where_zero_is(offset, scaling, noise):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("output_activation", ["identity", "sigmoid", "softplus"])
+@pytest.mark.parametrize("output_activation", OUTPUT_ACTIVATIONS)
 def test_denoising_in_a_range_does_not_depend_on_where_it_begins(output_activation, noise):
     parameters = {"noise": noise, "noise_level": 0.3, "scaling": "range"}
     parameters["output_activation"] = output_activation
@@ -932,20 +914,6 @@ def test_a_row_that_is_masked_throughout_is_rebuilt_as_the_mean(offset):
 
 
 # Memory
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most entries that an operation gave."""
-
-    n_entries = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        output = func(*args, **(kwargs or {}))
-        for part in output if isinstance(output, list | tuple) else [output]:
-            if isinstance(part, torch.Tensor):
-                self.n_entries = max(self.n_entries, part.numel())
-        return output
-
 
 WIDE = {"hidden_layer_sizes": (16,), "optimizer": "sgd", "lr": 1e-6, "batch_size": 50}
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _testing import small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -38,24 +39,6 @@ DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:300]
 
 too_few_epochs = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def small(encoding_dim=4, **parameters):
-    """Give an autoencoder of a constant rate whose fit of three epochs ends converged."""
-    parameters = {
-        "hidden_layer_sizes": (16,),
-        "optimizer": "adam",
-        "lr": 3e-3,
-        "lr_schedule": "constant",
-        "batch_size": 40,
-        "max_epochs": 3,
-        "tol": 1.0,
-        "n_iter_no_change": max(1, parameters.get("max_epochs", 3) - 1),
-        "early_stopping": False,
-        "random_state": 0,
-        **parameters,
-    }
-    return AutoencoderTransformer(encoding_dim, **parameters)
 
 
 def weights(fitted):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
+from _testing import LargestTensor, having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from torch.utils._python_dispatch import TorchDispatchMode
 
 METHODS = ["transform", "reconstruct"]
 ERRORS = ["reconstruction_error", "score_samples"]
@@ -17,19 +17,6 @@ SPARSE = [
     for name in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
     for kind in ("array", "matrix")
 ]
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most entries that an operation gave."""
-
-    n_entries = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        output = func(*args, **(kwargs or {}))
-        for part in output if isinstance(output, list | tuple) else [output]:
-            if isinstance(part, torch.Tensor):
-                self.n_entries = max(self.n_entries, part.numel())
-        return output
 
 
 def memory(function, *args):
@@ -51,7 +38,7 @@ def memory(function, *args):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_floats_keep_their_dtype(autoencoder, digits, dtype, precision, method):
     X = digits.astype(dtype)
-    fitted = autoencoder.set_params(precision=precision).fit(X)
+    fitted = with_parameters(autoencoder, precision=precision).fit(X)
 
     assert getattr(fitted, method)(X).dtype == dtype
 
@@ -81,7 +68,7 @@ def test_rows_keep_the_dtype_of_their_codes(autoencoder, digits, dtype):
 
 def test_float64_loses_nothing_in_float64(autoencoder, digits):
     """An offset of 1e9 leaves seven digits in float64 and none in float32."""
-    fitted = autoencoder.set_params(precision="float64").fit(digits + 1e9)
+    fitted = with_parameters(autoencoder, precision="float64").fit(digits + 1e9)
 
     expected = clone(autoencoder).fit(digits).score(digits)
     assert fitted.score(digits + 1e9) == pytest.approx(expected, abs=1e-3)
@@ -186,7 +173,8 @@ def test_the_order_in_memory_does_not_matter(autoencoder, digits, arrange):
 def test_the_rows_are_left_as_they_were(autoencoder, digits, dtype):
     X = digits.astype(dtype)
 
-    autoencoder.set_params(noise="salt_and_pepper", noise_level=0.5).fit(X).partial_fit(X)
+    noise = {"noise": "salt_and_pepper", "noise_level": 0.5}
+    autoencoder.set_params(**having(type(autoencoder), noise)).fit(X).partial_fit(X)
     autoencoder.score(X)
 
     assert_array_equal(X, digits)
@@ -203,7 +191,7 @@ def many(digits):
 def use(autoencoder, X):
     autoencoder.fit(X).transform(X)
     autoencoder.score(X)
-    autoencoder.set_params(early_stopping=False).partial_fit(X)
+    autoencoder.set_params(**having(type(autoencoder), {"early_stopping": False})).partial_fit(X)
 
 
 @pytest.fixture(
@@ -220,7 +208,8 @@ def rows(request, digits, tmp_path):
 
 
 def test_no_whole_copy_of_the_rows_is_made(autoencoder, rows):
-    autoencoder.set_params(batch_size=1000, early_stopping=True, max_epochs=2, n_iter_no_change=1)
+    changed = {"batch_size": 1000, "early_stopping": True, "max_epochs": 2, "n_iter_no_change": 1}
+    autoencoder.set_params(**having(type(autoencoder), changed))
     n_entries = rows.shape[0] * rows.shape[1]
 
     n_bytes, largest = memory(use, autoencoder, rows)

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from _testing import having, with_parameters
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,9 +24,9 @@ def one_hidden_layer(in_features, out_features):
 
 
 @pytest.fixture
-def given():
+def given(autoencoder):
     """Values that could be changed, or be taken for something else, on their way."""
-    return {
+    values = {
         "hidden_layer_sizes": [16, 8],
         "encoder": nn.Linear,
         "decoder": one_hidden_layer,
@@ -37,6 +38,7 @@ def given():
         "encoding_dim": np.int64(3),
         "lr": np.float32(0.01),
     }
+    return having(type(autoencoder), values)
 
 
 def state(value):
@@ -77,6 +79,11 @@ def test_a_clone_has_the_parameters_and_no_net(autoencoder, given, digits):
         if name not in ("callbacks", "random_state"):  # copied, without a comparison
             assert copied.get_params()[name] == value
     assert copied.random_state is not autoencoder.random_state
+
+
+def test_a_clone_has_callbacks_of_its_own(autoencoder, given):
+    copied = clone(with_parameters(autoencoder, callbacks=given.get("callbacks")))
+
     assert copied.callbacks[0][1] is not autoencoder.callbacks[0][1]
     assert copied.callbacks[0][1].step_size == 2
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from _testing import having, with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from skorch.callbacks import EpochScoring, LRScheduler
@@ -77,7 +78,7 @@ def duplicate(request):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_duplicate_gives_the_same(autoencoder, digits, duplicate, variant):
-    fitted = autoencoder.set_params(**VARIANTS[variant]).fit(digits, X_val=digits[:50])
+    fitted = with_parameters(autoencoder, **VARIANTS[variant]).fit(digits, X_val=digits[:50])
 
     assert_same(all_of(duplicate(fitted), digits), all_of(fitted, digits))
 
@@ -85,7 +86,7 @@ def test_a_duplicate_gives_the_same(autoencoder, digits, duplicate, variant):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_duplicate_goes_on_as_the_original(autoencoder, digits, duplicate, variant):
     """Moments of the optimizer, generator and learning rate are part of the net."""
-    original = autoencoder.set_params(**VARIANTS[variant]).fit(digits).partial_fit(digits)
+    original = with_parameters(autoencoder, **VARIANTS[variant]).fit(digits).partial_fit(digits)
     other = duplicate(original)
 
     for _ in range(2):
@@ -115,7 +116,7 @@ def test_an_estimator_that_is_not_fitted_keeps_its_parameters(autoencoder, digit
 
 def test_a_fresh_process_gives_the_same_and_goes_on_the_same(autoencoder, digits, tmp_path):
     fitted = {
-        name: clone(autoencoder).set_params(**parameters).fit(digits)
+        name: clone(autoencoder).set_params(**having(type(autoencoder), parameters)).fit(digits)
         for name, parameters in VARIANTS.items()
     }
     fitted["one epoch"] = clone(autoencoder).partial_fit(digits)
@@ -137,7 +138,7 @@ def test_a_fresh_process_gives_the_same_and_goes_on_the_same(autoencoder, digits
 
 
 def test_dropout_goes_on_as_the_original(autoencoder, digits, duplicate):
-    original = autoencoder.set_params(encoder=with_dropout).partial_fit(digits)
+    original = with_parameters(autoencoder, encoder=with_dropout).partial_fit(digits)
 
     other = duplicate(original).partial_fit(digits)
 
@@ -155,7 +156,7 @@ def test_joblib_restores_what_it_dumped(autoencoder, digits, tmp_path):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_pickle_holds_no_rows_and_each_weight_once(autoencoder, digits, method):
     rows = np.tile(digits, (20, 1))
-    autoencoder.set_params(hidden_layer_sizes=(1000,), optimizer=torch.optim.SGD)
+    with_parameters(autoencoder, hidden_layer_sizes=(1000,), optimizer=torch.optim.SGD)
 
     fitted = getattr(autoencoder, method)(rows)
 

@@ -8,6 +8,7 @@ from itertools import combinations
 from pkgutil import iter_modules
 
 import pytest
+from _testing import with_parameters
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 
@@ -202,11 +203,11 @@ def test_every_option_that_is_accepted_is_documented(path, parse):
         assert named == accepted, name
 
 
-def test_every_loss_and_every_noise_can_be_chosen(autoencoder):
-    constraints = autoencoder._parameter_constraints
+@pytest.mark.parametrize(("name", "table"), [("loss", LOSSES), ("noise", NOISES)])
+def test_all_of_a_table_can_be_chosen(autoencoder, name, table):
+    with_parameters(autoencoder, **dict.fromkeys([name]))
 
-    assert constraints["loss"][0].options == set(LOSSES)
-    assert constraints["noise"][0].options == set(NOISES)
+    assert autoencoder._parameter_constraints[name][0].options == set(table)
 
 
 def test_the_fitted_attributes_are_those_that_are_documented(autoencoder, digits, parse):

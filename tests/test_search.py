@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from _testing import with_parameters
 from joblib import Parallel, delayed
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -80,8 +81,9 @@ def thread_counts():
 
 
 @pytest.fixture
-def thread_counts_of_a_fit(thread_counts):
+def thread_counts_of_a_fit(thread_counts, autoencoder):
     """Give a function to the numbers before, while and after a fit."""
+    with_parameters(autoencoder, callbacks=None)  # one that takes callbacks
 
     class Threads(Callback):
         def on_train_begin(self, net, **kwargs):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from _testing import with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -107,7 +108,7 @@ def test_a_fit_that_fails_is_torn_down(autoencoder, digits):
     tasks = Tasks()
 
     with pytest.raises(ValueError, match="lr="):
-        autoencoder.set_params(optimizer="sgd", lr=1e9).set_callbacks(tasks).fit(digits)
+        with_parameters(autoencoder, optimizer="sgd", lr=1e9).set_callbacks(tasks).fit(digits)
 
     assert tasks.events[0] == "setup"
     assert tasks.events[-1] == "teardown"
@@ -146,7 +147,7 @@ def test_a_callback_that_asks_to_stop_is_obeyed(autoencoder, digits, stop_after)
 
 
 def test_the_callbacks_of_skorch_hear_of_the_epoch_that_is_the_last(autoencoder, digits):
-    autoencoder.set_params(callbacks=[("timer", EpochTimer())])
+    with_parameters(autoencoder, callbacks=[("timer", EpochTimer())])
 
     stopped = autoencoder.set_callbacks(Tasks(stop_after=2)).fit(digits)
 
@@ -326,4 +327,4 @@ def test_the_two_kinds_of_callbacks_are_not_mixed_up(autoencoder, digits):
     with pytest.raises(TypeError, match="FitCallback"):
         autoencoder.set_callbacks(EpochTimer())
     with pytest.raises(ValueError, match="set_callbacks"):
-        autoencoder.set_params(callbacks=[Tasks()]).fit(digits)
+        with_parameters(autoencoder, callbacks=[Tasks()]).fit(digits)

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from _testing import with_parameters
 from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import (
@@ -105,7 +106,7 @@ def test_a_log_has_a_line_an_epoch_and_the_parameter_is_left_alone(autoencoder, 
     lines = []
     log = PrintLog(sink=lines.append)
 
-    autoencoder.set_params(callbacks=[log]).fit(digits)
+    with_parameters(autoencoder, callbacks=[log]).fit(digits)
 
     assert len(lines) == 2 + autoencoder.n_iter_
     assert "train_loss" in lines[0]
@@ -115,7 +116,7 @@ def test_a_log_has_a_line_an_epoch_and_the_parameter_is_left_alone(autoencoder, 
 
 def test_batches_are_recorded_where_a_callback_listens(autoencoder, digits):
     scoring = EpochScoring("neg_mean_squared_error", on_train=True)
-    fitted = autoencoder.set_params(callbacks=[("mse", scoring)]).fit(digits)
+    fitted = with_parameters(autoencoder, callbacks=[("mse", scoring)]).fit(digits)
 
     sizes = fitted.net_.history[-1, "batches", :, "train_batch_size"]
     assert sum(sizes) == len(digits)
@@ -171,7 +172,7 @@ def test_a_checkpoint_of_validation_rows_brings_back_the_best_weights(fit_both, 
 
 def test_a_scheduler_can_step_with_every_batch(autoencoder, digits):
     scheduler = LRScheduler(policy=StepLR, step_size=4, gamma=0.5, step_every="batch")
-    autoencoder.set_params(callbacks=[scheduler], optimizer="sgd")
+    with_parameters(autoencoder, callbacks=[scheduler], optimizer="sgd")
 
     fitted = autoencoder.fit(digits)  # four batches an epoch
 
@@ -218,7 +219,7 @@ def test_a_fit_that_needs_no_epoch_is_told_of_all_the_same(autoencoder, digits):
 
     events = ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end"]
     Listener = type("Listener", (Callback,), {name: listening_to(name) for name in events})
-    autoencoder.set_params(encoding_dim=64, callbacks=[Listener()])
+    with_parameters(autoencoder, encoding_dim=64, callbacks=[Listener()])
 
     with pytest.warns(UserWarning, match="no epoch was needed"):
         fitted = autoencoder.fit(digits)
@@ -233,7 +234,7 @@ def test_a_fit_that_needs_no_epoch_is_told_of_all_the_same(autoencoder, digits):
     ids=["class", "instance", "named class", "named instance"],
 )
 def test_a_callback_comes_in_every_form_that_skorch_takes(autoencoder, digits, given):
-    autoencoder.set_params(callbacks=[given])
+    with_parameters(autoencoder, callbacks=[given])
 
     fitted = autoencoder.fit(digits, X_val=digits[:50])
 
@@ -241,7 +242,7 @@ def test_a_callback_comes_in_every_form_that_skorch_takes(autoencoder, digits, g
 
 
 def test_a_callback_starts_afresh_with_each_fit(autoencoder, digits):
-    autoencoder.set_params(callbacks=[EarlyStopping("train_loss", patience=2, threshold=0.9)])
+    with_parameters(autoencoder, callbacks=[EarlyStopping("train_loss", patience=2, threshold=0.9)])
 
     first = autoencoder.fit(digits).n_iter_
 
@@ -255,6 +256,6 @@ def test_a_callback_ends_the_fit_as_in_skorch(autoencoder, digits):
             if len(net.history) == 3:
                 raise KeyboardInterrupt
 
-    fitted = autoencoder.set_params(callbacks=[Stop()]).fit(digits)
+    fitted = with_parameters(autoencoder, callbacks=[Stop()]).fit(digits)
 
     assert fitted.n_iter_ == 3

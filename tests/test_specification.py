@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 import torch
+from _testing import having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
@@ -24,7 +25,8 @@ def assert_same_weights(one, other):
 
 @pytest.fixture
 def fitted(autoencoder, digits):
-    return autoencoder.set_params(noise="gaussian", noise_level=0.5).fit(digits)
+    noise = having(type(autoencoder), {"noise": "gaussian", "noise_level": 0.5})
+    return autoencoder.set_params(**noise).fit(digits)
 
 
 def test_it_records_the_parameters_of_the_fit(fitted):
@@ -42,7 +44,7 @@ def test_it_is_frozen(fitted):
 
 
 def test_it_gives_the_network_before_it_started_anywhere(autoencoder, digits):
-    fitted = autoencoder.set_params(linear_shortcut=False, lr=1e-30).fit(digits)
+    fitted = with_parameters(autoencoder, linear_shortcut=False, lr=1e-30).fit(digits)
 
     assert_same_weights(fitted.net_.module(), fitted.net_.module_)
 
@@ -60,6 +62,12 @@ def test_it_knows_the_units_of_the_rows(fitted, digits):
 
     assert_allclose(rescale.shift, digits.mean(axis=0))
     assert_allclose(rescale.scale, np.sqrt(digits.var(axis=0).mean()))
+
+
+def test_it_knows_what_is_typical_where_noise_asks(autoencoder, digits):
+    fitted = with_parameters(autoencoder, noise="masking").fit(digits)
+
+    rescale = fitted.net_.module().rescale
     expected = [digits.mean(axis=0), digits.min(axis=0), digits.max(axis=0)]
     assert_allclose(rescale.typical, np.stack(expected))
 
@@ -111,7 +119,7 @@ def test_skorchs_verbs_take_rows(fitted, digits, method, dtype):
 
 
 def test_a_fit_by_skorch_is_that_of_the_estimator(autoencoder, digits):
-    autoencoder.set_params(linear_shortcut=False).fit(digits)
+    with_parameters(autoencoder, linear_shortcut=False).fit(digits)
 
     net = clone(autoencoder.net_).fit(digits)
 
@@ -122,7 +130,7 @@ def test_a_net_of_ones_own_layers_is_built_anew_too(autoencoder, digits):
     def own(in_features, out_features):
         return dense(in_features, out_features, hidden_layer_sizes=(9,))
 
-    net = autoencoder.set_params(encoder=own).fit(digits).net_
+    net = with_parameters(autoencoder, encoder=own).fit(digits).net_
 
     assert_same_weights(clone(net).initialize().module_, net.module())
 
@@ -132,7 +140,7 @@ def test_the_net_says_what_it_predicts(fitted, digits):
 
 
 def test_the_weights_are_in_a_pickle_once(autoencoder, digits):
-    fitted = autoencoder.set_params(hidden_layer_sizes=(500,), optimizer="sgd").fit(digits)
+    fitted = with_parameters(autoencoder, hidden_layer_sizes=(500,), optimizer="sgd").fit(digits)
 
     n_bytes = sum(value.nbytes for value in weights(fitted.net_.module_))
     assert len(pickle.dumps(fitted)) < 1.2 * n_bytes

@@ -9,6 +9,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from _testing import small
 from scipy.sparse import csr_array
 from scipy.special import xlogy
 from sklearn.datasets import load_digits
@@ -17,26 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae.noise import NOISES
 
 X = load_digits().data[:120]
 IMAGES = X / 16
-
-
-def small(encoding_dim=3, **parameters):
-    """Give an autoencoder whose fit of three epochs ends converged."""
-    parameters = {
-        "hidden_layer_sizes": (8,),
-        "lr_schedule": "constant",
-        "tol": 1.0,
-        "n_iter_no_change": 2,
-        "max_epochs": 3,
-        "batch_size": 40,
-        "early_stopping": False,
-        "random_state": 0,
-        **parameters,
-    }
-    return AutoencoderTransformer(encoding_dim, **parameters)
 
 
 def with_nan(rows):
@@ -95,7 +80,7 @@ def test_layer_sizes_may_be_integers_of_numpy(sizes):
     assert small(hidden_layer_sizes=sizes).fit(X).n_iter_ == 3
 
 
-@pytest.mark.parametrize("noise", ["masking", "salt_and_pepper"])
+@pytest.mark.parametrize("noise", [name for name, noise in NOISES.items() if noise.is_share])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_share_of_entries_above_one_is_refused(method, noise):
     with pytest.raises(ValueError, match=rf"noise_level=1\.01.*{noise}.*\[0, 1\]"):
@@ -166,7 +151,7 @@ def test_an_encoder_whose_codes_have_another_width_is_named_with_both_widths(sho
     def wide(n_features, encoding_dim):
         return nn.Linear(n_features, encoding_dim + 1)
 
-    with pytest.raises(ValueError, match=r"encoder=.*wide.*\(2, 4\).*must be \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"encoder=.*wide.*\(2, 5\).*must be \(2, 4\)"):
         small(encoder=wide, linear_shortcut=shortcut).fit(X)
 
 
@@ -333,8 +318,8 @@ def test_observed_entries_of_another_form_are_named(method, observed):
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        (np.zeros((2, 4)), r"X has 4 features.*encoding_dim=3.*Pass what transform gives"),
-        (np.zeros((2, 64)), r"X has 64 features.*encoding_dim=3"),
+        (np.zeros((2, 5)), r"X has 5 features.*encoding_dim=4.*Pass what transform gives"),
+        (np.zeros((2, 64)), r"X has 64 features.*encoding_dim=4"),
         (np.zeros(3), "2D array"),
         (np.full((2, 3), np.nan), "NaN"),
     ],

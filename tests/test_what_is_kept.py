@@ -3,32 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from _testing import small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.batches import Rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:360]
-
-
-def small(encoding_dim=4, **parameters):
-    parameters = {
-        "hidden_layer_sizes": (16,),
-        "lr": 3e-3,
-        "batch_size": 40,
-        "max_epochs": 4,
-        "early_stopping": False,
-        "random_state": 0,
-        **parameters,
-    }
-    return AutoencoderTransformer(encoding_dim, **parameters)
 
 
 # Evaluation
@@ -38,9 +25,9 @@ def test_each_epoch_is_evaluated_under_the_same_noise():
     """With a rate that changes nothing, so that other noise would be all that differs."""
     fitted = small(noise="gaussian", noise_level=4.0, lr=1e-30).fit(X, X_val=X_VAL)
 
-    assert len(fitted.validation_loss_curve_) == 4
+    assert len(fitted.validation_loss_curve_) == 3
     assert set(fitted.validation_loss_curve_) == {fitted.pca_loss_}
-    assert len(set(fitted.loss_curve_)) == 4
+    assert len(set(fitted.loss_curve_)) == 3
 
 
 @pytest.mark.filterwarnings("ignore:precision='bfloat16'")
@@ -135,8 +122,8 @@ def test_adamw_takes_the_rate_off_the_weights_of_layers_with_each_step():
         nn.init.constant_(layer.weight, 1.0)
         return layer
 
-    options = {"optimizer_params": {"eps": 1e12}, "encoder": one, "decoder": one}
-    fitted = small(lr=0.01, lr_schedule="constant", linear_shortcut=False, **options)
+    layers = {"linear_shortcut": False, "encoder": one, "decoder": one}
+    fitted = small(optimizer="adamw", optimizer_params={"eps": 1e12}, lr=0.01, **layers)
     weight = fitted.partial_fit(X).net_.module_.encoder.weight
 
     torch.testing.assert_close(weight, torch.full_like(weight, (1 - 0.01) ** 6))

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from _testing import OUTPUTS
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
@@ -17,7 +18,14 @@ from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.losses import LOSSES, resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.objective import Objective
-from sklearn_ae.nn import Autoencoder, Rescale, dense, tied_dense, with_shortcuts
+from sklearn_ae.nn import (
+    OUTPUT_ACTIVATIONS,
+    Autoencoder,
+    Rescale,
+    dense,
+    tied_dense,
+    with_shortcuts,
+)
 from sklearn_ae.noise import NOISES, gaussian
 
 X = load_digits().data[:83] / 16
@@ -82,7 +90,6 @@ PLAIN_LOSSES = {
     "binary_cross_entropy": lambda o, t: -(t * o.log() + (1 - t) * (1 - o).log()),
     "poisson": lambda o, t: o - t * o.log() + torch.xlogy(t, t) - t,
 }
-OUTPUTS = {"binary_cross_entropy": nn.Sigmoid(), "poisson": nn.Softplus()}
 
 
 def _plain_objective(module, x, entries, *, sparsity=0.0, contractive=0.0):
@@ -113,7 +120,8 @@ def _gradient_of(net, batch):
 @pytest.mark.parametrize("penalties", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.3, 0.2)], ids=str)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_gradient_is_that_of_plain_autograd(loss, penalties):
-    module = _module(output=OUTPUTS.get(loss))
+    output = OUTPUT_ACTIVATIONS[OUTPUTS.get(loss, "identity")].layer()
+    module = _module(output=output)
     sparsity, contractive = penalties
     net = _net(module, loss=loss, sparsity=sparsity, contractive=contractive)
     x = torch.from_numpy(X[:12])
