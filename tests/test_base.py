@@ -128,7 +128,7 @@ def test_where_no_epoch_is_better_the_weights_of_pca_are_kept():
 
 
 def test_the_weights_are_those_of_the_best_epoch_and_not_of_the_last():
-    noisy = {"linear_shortcut": False, "optimizer": "sgd", "lr": 1.0, "batch_size": 5}
+    noisy = {"linear_shortcut": False, "lr": 0.03, "batch_size": 5}
     fitted = small(max_epochs=12, n_iter_no_change=11, **noisy).fit(X)
 
     best = int(np.argmin(fitted.loss_curve_)) + 1

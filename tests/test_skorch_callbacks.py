@@ -36,8 +36,12 @@ def fit_both(autoencoder, X):
 
     def fit(callback, *, X_val=None, **changes):
         parameters = {"scaling": None, "optimizer": "adam", "batch_size": 1000, **changes}
-        ours = clone(autoencoder).set_params(
-            **parameters, max_epochs=N_EPOCHS, linear_shortcut=False, callbacks=[callback]
+        ours = with_parameters(
+            clone(autoencoder),
+            **parameters,
+            max_epochs=N_EPOCHS,
+            linear_shortcut=False,
+            callbacks=[callback],
         )
         start = clone(ours).set_params(max_epochs=2, lr=1e-30, n_iter_no_change=1, callbacks=None)
         module = deepcopy(start.fit(X).net_.module_)
