@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from _testing import with_parameters
+from _testing import having, with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -162,7 +162,8 @@ def test_the_estimator_of_an_epoch_is_what_a_fit_of_so_many_gives(autoencoder, d
     autoencoder.set_callbacks(fitted).fit(digits)
 
     for n_epochs in (2, 3, 4):
-        alone = clone(autoencoder).set_params(max_epochs=n_epochs, n_iter_no_change=n_epochs - 1)
+        fewer = {"max_epochs": n_epochs, "n_iter_no_change": n_epochs - 1}
+        alone = clone(autoencoder).set_params(**having(type(autoencoder), fewer))
         alone.set_callbacks().fit(digits)
         watched = fitted.estimators[n_epochs - 1]
         assert_array_equal(watched.transform(digits), alone.transform(digits))
