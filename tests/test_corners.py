@@ -254,7 +254,7 @@ def test_rows_with_nothing_observed_do_not_count_in_the_score():
 @pytest.mark.parametrize("scaling", ["standard", "range", None])
 def test_features_that_are_never_observed_leave_the_others_alone(loss, scaling):
     if scaling == "standard" and loss in OUTPUTS:
-        scaling = "spread" if loss == "poisson" else None
+        scaling = "spread" if OUTPUTS[loss] == "softplus" else None
     unseen = [0, 20, 21, 63]
     observed = OBSERVED.copy()
     observed[:, unseen] = False

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from _testing import OUTPUTS
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
@@ -78,7 +79,7 @@ def test_rows_may_be_tiny_or_huge(scale):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_improves_on_its_start(loss):
-    output = {"binary_cross_entropy": "sigmoid", "poisson": "softplus"}.get(loss, "identity")
+    output = OUTPUTS.get(loss, "identity")
     autoencoder = _autoencoder(loss=loss, output_activation=output).fit(X / 16)
     assert autoencoder.best_epoch_ > 0
     assert autoencoder.score(X / 16) > 0.5

@@ -48,13 +48,11 @@ every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 def _output_and_target(name, shape=(40, 5)):
-    """Draw values from the range of a loss, zeros and ones among the targets."""
+    """Draw values from the range of a loss, its ends among the targets."""
     rng = np.random.default_rng(0)
-    if name == "binary_cross_entropy":
-        return rng.uniform(0.01, 0.99, shape), rng.integers(0, 2, shape).astype(float)
-    if name == "poisson":
-        return rng.uniform(0.1, 5, shape), rng.poisson(2.0, shape).astype(float)
-    return rng.normal(0, 2, shape), rng.normal(0, 2, shape)
+    low, high = max(LOSSES[name].low, -5.0), min(LOSSES[name].high, 5.0)
+    output = low + (high - low) * rng.uniform(0.02, 0.98, shape)
+    return output, rng.integers(low, high, shape, endpoint=True).astype(float)
 
 
 @every_loss
