@@ -113,20 +113,19 @@ class Objective(nn.Module):
         of_code : Tensor of shape (n_samples, encoding_dim) or None
             Its derivative by the code, that by the output aside.
         """
-        assert self.loss.gradient is not None
         n_samples, n_features = output.shape
         target, weight, observed = batch.target, batch.weight, batch.observed
         if weight is observed is None and not (self.trim or self.sparsity_penalty):
             # One reduction instead of two: a twentieth of a small step.
             loss = self.entries(module, output, batch).mean()
-            return loss, self.loss.gradient(output, target, 1 / (n_samples * n_features)), None
+            return loss, self.loss.derivative(output, target, 1 / (n_samples * n_features)), None
         row_losses = self.row_losses(module, x, code, output, batch)
         shares = self.shares(row_losses, weight)
         of_entries: Tensor | float = 1 / n_features
         if observed is not None:
             n_observed = observed.sum(dim=1, keepdim=True).clamp_min(1)
             of_entries = observed.to(row_losses.dtype) / n_observed
-        of_output = self.loss.gradient(output, target, shares * of_entries)
+        of_output = self.loss.derivative(output, target, shares * of_entries)
         of_code = self.sparsity_penalty * shares * code.sign() if self.sparsity_penalty else None
         return (row_losses[:, None] * shares).sum(), of_output, of_code
 

@@ -168,7 +168,8 @@ def test_the_derivatives_are_those_of_autograd(loss, counts, trim, sparsity_pena
     module = _module(OUTPUT_ACTIVATIONS[OUTPUTS.get(loss, "identity")].layer())
     objective = _objective(loss, trim=trim, sparsity_penalty=sparsity_penalty)
     rng = np.random.default_rng(0)
-    x = torch.from_numpy(0.3 + 2 * rng.random((11, 4)))
+    # Targets from -0.2 to 1.2: beyond the ranges of losses, too.
+    x = torch.from_numpy(0.3 + 2 * rng.uniform(-0.2, 1.2, (11, 4)))
     weight = torch.from_numpy(rng.exponential(size=11)) if counts in ("weight", "both") else None
     observed = (
         torch.from_numpy(rng.random((11, 4)) < 0.6) if counts in ("observed", "both") else None
