@@ -64,7 +64,7 @@ def moments(rows: Rows) -> Moments:
     low = np.full(rows.n_features, np.inf)
     high = -low
     for batch in rows.batches(rows_at_once(rows.n_features), fill=torch.tensor(torch.nan)):
-        x = batch.x.double().numpy()
+        x = batch.x.numpy().astype(np.float64)
         low, high = np.fmin(low, np.fmin.reduce(x)), np.fmax(high, np.fmax.reduce(x))
         weight = np.ones(len(x)) if batch.weight is None else batch.weight.double().numpy()
         with np.errstate(over="ignore", invalid="ignore"):  # infinite ones are told of
@@ -186,14 +186,14 @@ class _ScaledRows(LinearOperator):
     """Centred and scaled rows, times the root of their weight, as a matrix never formed.
 
     Products with sparse rows are sparse: batches of them, made dense again and again, would
-    take a hundred times as long.
+    take a hundred times as long. All is numpy's: threads of torch and of its BLAS, in turns,
+    wait for each other.
     """
 
     def __init__(self, rows: Rows, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
         super().__init__(np.dtype(np.float64), (len(rows), rows.n_features))
         self.rows = rows
-        self.centre = torch.from_numpy(shift)
-        self.scale = torch.as_tensor(scale)
+        self.shift, self.scale = shift, scale
         self.root = np.ones((len(rows), 1))
         if rows.weight is not None:
             self.root = rows.weight.double().sqrt().numpy()[:, None]
@@ -208,11 +208,14 @@ class _ScaledRows(LinearOperator):
         return self.rows.X.astype(np.float64)
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
-        for batch in self.rows.batches(rows_at_once(self.shape[1]), fill=self.centre):
-            x = (batch.x - self.centre).div_(self.scale)  # the centre is in float64
-            if batch.weight is not None:
-                x *= batch.weight.double().sqrt()[:, None]
-            yield x.numpy()
+        first, fill = 0, torch.from_numpy(self.shift)
+        for batch in self.rows.batches(rows_at_once(self.shape[1]), fill=fill):
+            x = batch.x.numpy() - self.shift  # which is in float64
+            x /= self.scale
+            if self.rows.weight is not None:
+                x *= self.root[first : first + len(x)]
+            first += len(x)
+            yield x
 
     def total_variance(self) -> float:
         return float(sum(np.square(x).sum() for x in self))
