@@ -46,17 +46,17 @@ class Loss:
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the loss of each entry, wherever its target lies."""
-        within = self._within(target)
-        entries = self.entries(output, within)
-        return entries + (target - within).abs() if self.is_bounded else entries
+        if not self.is_bounded:
+            return self.entries(output, target)
+        within = target.clamp(self.low, self.high)
+        return self.entries(output, within) + (target - within).abs()
 
     def derivative(self, output: Tensor, target: Tensor, factor: Tensor | float) -> Tensor:
         """Give a factor times the derivative of each entry by the output, as `gradient` has it."""
         assert self.gradient is not None
-        return self.gradient(output, self._within(target), factor)
-
-    def _within(self, target: Tensor) -> Tensor:
-        return target.clamp(self.low, self.high) if self.is_bounded else target
+        if self.is_bounded:
+            target = target.clamp(self.low, self.high)
+        return self.gradient(output, target, factor)
 
     @cached_property
     def is_bounded(self) -> bool:

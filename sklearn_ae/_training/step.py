@@ -128,7 +128,10 @@ class _Cast:
 
 class _Chain:
     def __init__(self, parts: list[_Part]) -> None:
-        self.parts = parts
+        # Without chains in chains: a call more each is a hundredth of a small step.
+        self.parts: list[_Part] = []
+        for part in parts:
+            self.parts += part.parts if isinstance(part, _Chain) else [part]
 
     def forward(self, x: Tensor) -> Tensor:
         for part in self.parts:
