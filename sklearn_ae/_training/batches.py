@@ -156,6 +156,7 @@ class Rows(Dataset):
             if rescale is not None:
                 chunk = chunk._replace(target=rescale(chunk.x))
             yield from chunk.split(chunk_sizes)
+            del chunk  # before the next is read beside it
             start = stop
 
     def _read(self, index: slice | NDArray[np.intp], device: str, fill: Tensor | None) -> Batch:

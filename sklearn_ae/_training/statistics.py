@@ -64,7 +64,7 @@ def moments(rows: Rows) -> Moments:
     low = np.full(rows.n_features, np.inf)
     high = -low
     for batch in rows.batches(rows_at_once(rows.n_features), fill=torch.tensor(torch.nan)):
-        x = batch.x.numpy().astype(np.float64)
+        x = batch.x.numpy().astype(np.float64, copy=False)
         low, high = np.fmin(low, np.fmin.reduce(x)), np.fmax(high, np.fmax.reduce(x))
         weight = np.ones(len(x)) if batch.weight is None else batch.weight.double().numpy()
         with np.errstate(over="ignore", invalid="ignore"):  # infinite ones are told of
@@ -91,7 +91,8 @@ def _sums(x: NDArray[np.float64], weight: NDArray[np.float64], observed: Tensor 
         total = np.full(x.shape[1], weight.sum())
         mean = weight @ x / total
         difference = x - mean
-        squares, rest = weight @ np.square(difference), weight @ difference / total
+        rest = weight @ difference / total
+        squares = weight @ np.square(difference, out=difference)
     else:
         counted = weight[:, None] * observed.numpy()
         x = np.where(counted > 0, x, 0.0)
@@ -215,6 +216,7 @@ class _ScaledRows(LinearOperator):
             if self.rows.weight is not None:
                 x *= self.root[first : first + len(x)]
             first += len(x)
+            del batch  # before the next is read beside it
             yield x
 
     def total_variance(self) -> float:
