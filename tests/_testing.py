@@ -47,15 +47,20 @@ def output_for(loss):
 OUTPUTS = {name: output_for(loss) for name, loss in LOSSES.items() if loss.is_bounded}
 
 
+# Of all of them together: a name beyond these is misspelt, and no reason to leave a test out.
+PARAMETERS = {name for public in AUTOENCODERS for name in signature(public).parameters}
+
+
 def having(Estimator, parameters):
     """Give those of the parameters that an estimator has."""
+    assert parameters.keys() <= PARAMETERS
     names = signature(Estimator).parameters
     return {name: value for name, value in parameters.items() if name in names}
 
 
 def with_parameters(estimator, **parameters):
     """Set the parameters that a test is about, and skip it where an estimator lacks one."""
-    lacking = parameters.keys() - estimator.get_params()
+    lacking = parameters.keys() - having(type(estimator), parameters)
     if lacking:
         pytest.skip(f"{type(estimator).__name__} has no {', '.join(sorted(lacking))}")
     return estimator.set_params(**parameters)

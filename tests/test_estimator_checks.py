@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _testing import having
 from sklearn.base import BaseEstimator
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -63,8 +63,7 @@ CHECKS_OF_OUTPUT = [
 
 
 def trained(Estimator):
-    parameters = signature(Estimator).parameters
-    return Estimator(**{name: TRAINED[name] for name in TRAINED if name in parameters})
+    return Estimator(**having(Estimator, TRAINED))
 
 
 def default(Estimator):
