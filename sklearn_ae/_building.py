@@ -200,8 +200,8 @@ class Specification:
                 f"X has {n_features} features, which asks for other layers than the "
                 f"{self.n_features} that the network was fitted with"
             )
-        for name in self.parameters.keys() - OBJECTIVE.keys() - TRAINING.keys():
-            if self.has_other(estimator, name):
+        for name in self.parameters:
+            if name not in OBJECTIVE | TRAINING and self.has_other(estimator, name):
                 raise ValueError(
                     f"{name}={getattr(estimator, name)!r} asks for other layers or units than "
                     f"{self.parameters[name]!r}, which the network was fitted with"
