@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,14 +34,14 @@ Split = tuple[NDArray, NDArray]
 
 
 def table(load: Callable, **options: object) -> Callable[[int], Split]:
-    """Give the splits of a table: three quarters to train on."""
+    """Give the splits of a table of scikit-learn."""
+    return partial(split_table, partial(load, return_X_y=True, **options))
 
-    def split(seed: int) -> Split:
-        X = load(return_X_y=True, **options)[0]
-        train, test = train_test_split(X, test_size=0.25, random_state=seed)
-        return train, test
 
-    return split
+def split_table(load: Callable[[], tuple[NDArray, ...]], seed: int) -> Split:
+    """Give a split of a table, which comes first in what is loaded: three quarters to train on."""
+    train, test = train_test_split(load()[0], test_size=0.25, random_state=seed)
+    return train, test
 
 
 def fashion_mnist(seed: int) -> Split:
@@ -120,6 +121,18 @@ def run(
     return error / pca_error, seconds, autoencoder.best_epoch_
 
 
+def parsed(settings: list[str]) -> dict[str, object]:
+    """Give parameters as they were written on the command line, one NAME=VALUE each."""
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, value = setting.split("=", 1)
+        try:
+            values[name] = ast.literal_eval(value)
+        except ValueError:
+            values[name] = value
+    return values
+
+
 def main() -> int:
     """Print the table, and give the number to exit with."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -129,14 +142,7 @@ def main() -> int:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
     arguments = parser.parse_args()
-    settings = {}
-    for setting in arguments.settings:
-        name, value = setting.split("=", 1)
-        try:
-            settings[name] = ast.literal_eval(value)
-        except ValueError:
-            settings[name] = value
-
+    settings = parsed(arguments.settings)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     print(
         f"Test error over PCA's, {arguments.seeds} seeds from {seeds[0]}, {settings or 'defaults'}"

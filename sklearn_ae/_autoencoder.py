@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from skorch.callbacks import Callback
 from torch import Generator, nn
 from torch.optim import Optimizer
@@ -31,8 +32,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
 
     Parameters
     ----------
-    encoding_dim : int, default=32
-        Width of the code.
+    encoding_dim : int, float or "auto", default="auto"
+        Width of the code. A float in (0, 1) is the share of the variance that as many
+        principal components are to keep. "auto" is half of the features that vary, and of the
+        rows, and at most 32.
     hidden_layer_sizes : int or sequence of int, default=(512, 256)
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
@@ -57,10 +60,11 @@ class AutoencoderTransformer(_BaseAutoencoder):
         entry.
     noise : {"gaussian", "masking", "salt_and_pepper"} or None, default=None
         What corrupts the rows that go in, while the clean ones stay the target.
-    noise_level : float, default=0.5
+    noise_level : float or array-like of shape (n_features,), default=0.5
         Standard deviation in the units of the data for Gaussian noise; for the others the
         share of the entries that are replaced, in [0, 1]: by the mean of their feature for
-        "masking", by its least or greatest value for "salt_and_pepper".
+        "masking", by its least or greatest value for "salt_and_pepper". One level for all
+        features, or one for each.
     sparsity_penalty : float, default=0.0
         Factor of the sum of the absolute codes of a row, added to its loss.
     contractive_penalty : float, default=0.0
@@ -93,6 +97,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         Whether to hold rows out and to keep the weights of least loss on them. The fit ends
         before `max_epochs` only with ``lr_schedule="constant"``, when that loss no longer
         falls. "auto" holds rows out from 1,000 up: the tenth of fewer is too small to choose by.
+        Of fewer, three-fold cross-validation says how far the trained weights are taken back to
+        the start, on the line between the two, where the fit starts at PCA. False does neither.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -121,6 +127,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     ----------
     net_ : skorch.NeuralNet
         The trained net: module, optimizer, history.
+    encoding_dim_ : int
+        Width of the code.
     encoder_, decoder_ : torch.nn.Module
         The halves of the module, in the units of the data.
     n_features_in_ : int
@@ -141,6 +149,9 @@ class AutoencoderTransformer(_BaseAutoencoder):
         rows. Without PCA to compare with it is, of the latter, the mean while training.
     best_epoch_ : int
         The epoch that they are of; 0 is the start.
+    shrinkage_ : float or None
+        How far the weights kept lie on the way from those of `best_epoch_` back to the start,
+        from 0 to 1, where cross-validation chose that.
     pca_loss_ : float or None
         Objective of PCA at the same dimension, over the same rows; None where the fit did not
         start there.
@@ -188,7 +199,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
 
     def __init__(
         self,
-        encoding_dim: int = 32,
+        encoding_dim: int | float | str = "auto",
         *,
         hidden_layer_sizes: int | Sequence[int] = (512, 256),
         activation: str = "gelu",
@@ -199,7 +210,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         decoder: Half | None = None,
         loss: str | EntryLoss = "squared_error",
         noise: str | None = None,
-        noise_level: float = 0.5,
+        noise_level: float | ArrayLike = 0.5,
         sparsity_penalty: float = 0.0,
         contractive_penalty: float = 0.0,
         trim: float = 0.0,
@@ -255,24 +266,25 @@ class AutoencoderTransformer(_BaseAutoencoder):
 
     def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
         sizes = check_layer_sizes(self.hidden_layer_sizes)
+        encoding_dim = cast(int, self.encoding_dim)  # found by now
         if self.tied_weights and (self.encoder or self.decoder):
             raise ValueError(
                 "tied_weights=True: an encoder or decoder of your own can't be tied. Use "
                 "tied_weights=False, or share the weights in your modules."
             )
-        encoder = self._half("encoder", n_features, self.encoding_dim, sizes, generator)
+        encoder = self._half("encoder", n_features, encoding_dim, sizes, generator)
         decoder: nn.Module
         if self.tied_weights:
             activation = ACTIVATIONS[self.activation]
             decoder = tied_dense(cast(nn.Sequential, encoder), activation=activation)
         else:
-            decoder = self._half("decoder", self.encoding_dim, n_features, sizes[::-1], generator)
+            decoder = self._half("decoder", encoding_dim, n_features, sizes[::-1], generator)
         if self.linear_shortcut:
             encoder, decoder = with_shortcuts(
                 encoder,
                 decoder,
                 n_features,
-                self.encoding_dim,
+                encoding_dim,
                 gated=(self.encoder is not None, self.decoder is not None),
                 generator=generator,
             )

@@ -267,6 +267,11 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         return Decoder(self.net_.module_)
 
     @property
+    def encoding_dim_(self) -> int:
+        """Width of the code."""
+        return self.net_.module_.encoding_dim
+
+    @property
     def n_iter_(self) -> int:
         """Number of epochs."""
         return len(self.net_.history)
@@ -299,6 +304,14 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
     def best_epoch_(self) -> int:
         """Epoch whose weights are kept, from 1; 0 is the start."""
         return self.net_.best_epoch_
+
+    @property
+    def shrinkage_(self) -> float | None:
+        """How far the trained weights were taken back to their start, chosen by cross-validation.
+
+        From 0, the weights of `best_epoch_`, to 1, the start; None where it was not chosen.
+        """
+        return self.net_.shrinkage_
 
     @property
     def pca_loss_(self) -> float | None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from sklearn_ae._parameters import OBJECTIVE, PRECISIONS, TRAINING
@@ -36,14 +38,14 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     _module_class: ClassVar[type[Autoencoder]] = Autoencoder
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
 
-    encoding_dim: int
+    encoding_dim: int | float | str
     output_activation: str = "identity"
     linear_shortcut: bool = False
     scaling: str | None = "auto"
     precision: str = "float32"
     loss: str | EntryLoss = "squared_error"
     noise: str | None = None
-    noise_level: float = 0.0
+    noise_level: float | ArrayLike = 0.0
     sparsity_penalty: float = 0.0
     contractive_penalty: float = 0.0
     trim: float = 0.0
@@ -65,7 +67,10 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
-        """Give encoder and decoder, in the units of the network, drawn from a generator."""
+        """Give encoder and decoder, in the units of the network, drawn from a generator.
+
+        By then `encoding_dim` is the number that was found, whatever the user left open.
+        """
 
     def _net_parameters(self) -> dict[str, Any]:
         """Give further parameters of the net, or others in the place of those it would have."""
@@ -81,6 +86,11 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
         """Give an estimator that is not fitted, whose numbers are Python's and lists its own."""
         parameters = self.get_params(deep=False)
         return type(self)(**{name: _plain_value(value) for name, value in parameters.items()})
+
+
+def _level(noise_level: ArrayLike) -> float | Tensor:
+    levels = np.asarray(noise_level, dtype=np.float64)
+    return torch.from_numpy(levels.copy()) if levels.ndim else levels.item()
 
 
 def _plain_value(value: Any) -> Any:
@@ -105,6 +115,8 @@ class Specification:
         Those of the network, and what is typical of each feature.
     n_samples : int
         Rows that were trained on, by which "auto" sets the size of batches.
+    encoding_dim : int
+        Width of the code, which the parameter may leave to the rows.
     module_seed, net_seed : int
         Where weights are drawn from, and all that is drawn later.
     """
@@ -114,6 +126,7 @@ class Specification:
     n_features: int
     units: Units
     n_samples: int
+    encoding_dim: int
     module_seed: int
     net_seed: int
 
@@ -129,12 +142,12 @@ class Specification:
         always_copy = (
             callable(estimator.loss)
             or writes(encoder, self.n_features, dtype)
-            or writes(decoder, estimator.encoding_dim, dtype)
+            or writes(decoder, self.encoding_dim, dtype)
         )
         rescale = self.units.rescale(dtype, copy=always_copy)
         if resolve_device(estimator.device) == "mps":  # it has no float64
             rescale = rescale.float()
-        return estimator._module_class(encoder, decoder, rescale, estimator.encoding_dim)
+        return estimator._module_class(encoder, decoder, rescale, self.encoding_dim)
 
     def build_net(self, module: Autoencoder | None = None) -> AutoencoderNet:
         """Build the net, ready to train: on a new network, or on one that was built before."""
@@ -147,7 +160,7 @@ class Specification:
             "criterion__contractive_penalty": estimator.contractive_penalty,
             "criterion__trim": estimator.trim,
             "noise": None if estimator.noise is None else NOISES[estimator.noise],
-            "noise_level": estimator.noise_level,
+            "noise_level": _level(estimator.noise_level),
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
             "lr": estimator.lr,
@@ -170,8 +183,8 @@ class Specification:
 
     @property
     def estimator(self) -> _Building:
-        """An estimator of these parameters that is not fitted."""
-        return self.estimator_class(**self.parameters)
+        """An estimator of these parameters that is not fitted, and knows the width of the code."""
+        return self.estimator_class(**{**self.parameters, "encoding_dim": self.encoding_dim})
 
     @property
     def batch_size(self) -> int:
@@ -201,6 +214,8 @@ class Specification:
                 f"{self.n_features} that the network was fitted with"
             )
         for name in self.parameters:
+            if name == "encoding_dim" and estimator.encoding_dim == self.encoding_dim:
+                continue  # said now, and left to the rows before
             if name not in OBJECTIVE | TRAINING and self.has_other(estimator, name):
                 raise ValueError(
                     f"{name}={getattr(estimator, name)!r} asks for other layers or units than "

@@ -3,6 +3,8 @@
 Each private name stands here with the reason why there is no public one that gives the same.
 """
 
+import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +33,7 @@ __all__ = [
     "init_callback_context",
     "is_written_into",
     "validate_params",
+    "warn",
 ]
 
 try:
@@ -49,6 +52,21 @@ def init_callback_context(estimator: BaseEstimator, max_subtasks: int) -> Any:
     if not hasattr(estimator, "_init_callback_context"):
         return None
     return estimator._init_callback_context(max_subtasks=max_subtasks)
+
+
+# Whose lines tell a user nothing.
+_INSIDE = {"joblib", "sklearn", "sklearn_ae", "skorch", "torch"}
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the user, however far out of scikit-learn or skorch it lies.
+
+    Python 3.12 has `skip_file_prefixes` for that.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 # The derivatives of activations that autograd itself calls have no other name.

@@ -1,31 +1,38 @@
 """What all autoencoders share: fitting."""
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
-from skorch.callbacks import Callback
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ae._building import _Building
-from sklearn_ae._compat import CallbackSupportMixin, _fit_context
+from sklearn_ae._compat import CallbackSupportMixin, _fit_context, warn
 from sklearn_ae._fit_task import fit_task
+from sklearn_ae._holding_out import (
+    convergence_of,
+    cross_validated_shrinkage,
+    is_cross_validated,
+    split_rows,
+    weight_dtype,
+)
 from sklearn_ae._input import _Input, rows_that_count
-from sklearn_ae._starting import check_parameters, net_of, net_resumed, new_net
+from sklearn_ae._starting import (
+    check_parameters,
+    net_of,
+    net_resumed,
+    new_net,
+    warn_of_precision,
+)
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.callbacks import Convergence, KeepBest, Progress
+from sklearn_ae._training.callbacks import KeepBest, Progress
 from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
-
-# The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
-_MIN_ROWS_TO_HOLD_OUT = 1_000
 
 
 class _Fitting(CallbackSupportMixin, _Input):
@@ -74,7 +81,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             If data and parameters do not fit together, or the loss becomes NaN. The
             estimator is then as it was.
         """
-        with _unchanged_on_failure(self):
+        with _unchanged_on_failure(self), self._progress() as progress:
             checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
             validation = None
             if X_val is None and observed_val is not None:
@@ -85,12 +92,17 @@ class _Fitting(CallbackSupportMixin, _Input):
             check_parameters(plain, checked.n_features)
             fitted = self.net_ if plain.warm_start and hasattr(self, "net_") else None
             module_seed, net_seed = seeds(plain.random_state, 2)
-            split = _split(plain, checked, validation, net_seed)
+            split = split_rows(plain, checked, validation, net_seed)
             if fitted is None:
+                warn_of_precision(plain)
                 net, start = new_net(plain, split.train, split.all, module_seed, net_seed)
+                if start is not None and is_cross_validated(plain, split):
+                    net.shrinkage_ = cross_validated_shrinkage(
+                        plain, split.train, module_seed, net_seed
+                    )
             else:
                 net, start = net_of(plain, fitted, split.train, net_seed), Start()
-            self._train(net, split, start, y, checked)
+            self._train(net, split, start, y, checked, progress)
             self.net_ = net
         return self
 
@@ -148,8 +160,9 @@ class _Fitting(CallbackSupportMixin, _Input):
             )
             plain = self._plain()
             check_parameters(plain, checked.n_features)
-            rows = rows_that_count(checked, _weight_dtype(plain))
+            rows = rows_that_count(checked, weight_dtype(plain))
             if fitted is None:
+                warn_of_precision(plain)
                 net, _ = new_net(plain, rows, rows, *seeds(plain.random_state, 2))
             else:
                 net = net_resumed(plain, fitted, rows)
@@ -161,29 +174,39 @@ class _Fitting(CallbackSupportMixin, _Input):
             self.net_ = net
         return self
 
+    def _progress(self) -> AbstractContextManager[Progress | None]:
+        return Progress(self.max_epochs) if self.verbose == 1 else nullcontext()
+
     def _train(
-        self, net: AutoencoderNet, split: Split, start: Start | None, y: object, checked: Rows
+        self,
+        net: AutoencoderNet,
+        split: Split,
+        start: Start | None,
+        y: object,
+        checked: Rows,
+        progress: Progress | None,
     ) -> None:
-        keep_best = KeepBest(includes_start=start is not None)
-        scheduled = net.lr_schedule != "constant"
-        first: list[Callback] = [keep_best]
-        last: list[Callback] = [
-            Convergence(self.tol, self.n_iter_no_change, net.max_epochs, scheduled)
-        ]
-        if self.verbose == 1:
-            first.append(Progress(net.max_epochs))
+        keep_best = KeepBest(includes_start=start is not None, shrinkage=net.shrinkage_ or 0.0)
+        convergence = convergence_of(self, net.max_epochs)
+        first = [keep_best] if progress is None else [keep_best, progress]
         is_lossless = start is not None and start.is_lossless and _only_rebuilds(self)
         with (
             fit_task(
                 self, net, keep_best, X=checked.source, y=y, sample_weight=checked.sample_weight
             ) as (before, after),
-            net.joined_by(first + before, last + after),
+            net.joined_by(first + before, [convergence, *after]),
         ):
             net.partial_fit(split, epochs=0 if is_lossless else None)
         if net.interrupted_:
-            warnings.warn(
-                f"Training interrupted by user after {len(net.history)} epochs, which are kept.",
-                stacklevel=4,
+            warn(f"Training interrupted by user after {len(net.history)} epochs, which are kept.")
+        elif convergence.ran_out(net):
+            otherwise = (
+                "lr to learn faster" if convergence.scheduled else "tol to be content with less"
+            )
+            warn(
+                f"max_epochs={net.max_epochs}: the epochs ended before the training converged. "
+                f"Raise max_epochs, or {otherwise}.",
+                ConvergenceWarning,
             )
         with suppress(KeyboardInterrupt):  # nothing is left but a warning
             _warn_of_constant_codes(net, split.train, is_lossless)
@@ -202,35 +225,6 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _split(plain: _Building, checked: Rows, validation: Rows | None, seed: int) -> Split:
-    """Hold rows out, where none are given to judge the weights by."""
-    rows = rows_that_count(checked, _weight_dtype(plain))
-    if validation is not None:
-        return Split(rows, rows, rows_that_count(validation, _weight_dtype(plain)))
-    if not _holds_out(plain, len(rows)):
-        return Split(rows, rows)
-    n_held_out = round(plain.validation_fraction * len(rows))
-    if not 1 <= n_held_out < len(rows):
-        raise ValueError(
-            f"validation_fraction={plain.validation_fraction} of {len(rows)} rows leaves "
-            "none on one side. Change it, or use early_stopping=False."
-        )
-    train, held_out = train_test_split(
-        np.arange(len(rows)), test_size=n_held_out, random_state=seed
-    )
-    return Split(rows, rows.subset(train), rows.subset(held_out))
-
-
-def _holds_out(plain: _Building, n_samples: int) -> bool:
-    if plain.early_stopping == "auto":
-        return n_samples >= _MIN_ROWS_TO_HOLD_OUT
-    return bool(plain.early_stopping)
-
-
-def _weight_dtype(plain: _Building) -> str:
-    return "float64" if plain.precision == "float64" else "float32"
-
-
 def _only_rebuilds(estimator: _Building) -> bool:
     """Whether an exact reconstruction is all that the objective asks for."""
     penalised = estimator.sparsity_penalty or estimator.contractive_penalty
@@ -240,12 +234,16 @@ def _only_rebuilds(estimator: _Building) -> bool:
 def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, is_lossless: bool) -> None:
     n_constant = count_constant_codes(net.module_, rows, net.device)
     encoding_dim = net.module_.encoding_dim
-    constant = f"{n_constant} of the {encoding_dim} codes are constant over the training rows"
+    told = []
     if is_lossless:
-        warnings.warn(
-            f"encoding_dim={encoding_dim}: the principal components rebuild the training rows "
-            f"exactly, so no epoch was needed; {constant}. Lower encoding_dim to compress.",
-            stacklevel=5,
-        )
-    elif n_constant:
-        warnings.warn(f"{constant}. Lower encoding_dim, or the penalties.", stacklevel=5)
+        told.append("the principal components rebuild the training rows exactly, with no epoch")
+    if n_constant:
+        told.append(f"{n_constant} of the {encoding_dim} codes are constant over the training rows")
+    advice = []
+    if encoding_dim > 1:
+        advice.append("lower encoding_dim to compress" if is_lossless else "lower encoding_dim")
+    if net.criterion_.is_penalised:
+        advice.append("lower the penalties")
+    if told:
+        ways_out = f". {', or '.join(advice).capitalize()}." if advice else "."
+        warn(f"encoding_dim={encoding_dim}: {', and '.join(told)}{ways_out}")

@@ -20,7 +20,10 @@ PRECISIONS = {
 
 # What the network is: fixed once it is fitted.
 NETWORK: dict[str, list] = {
-    "encoding_dim": [Interval(Integral, 1, None, closed="left")],
+    "encoding_dim": [
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
+    ],
     "output_activation": [StrOptions(set(OUTPUT_ACTIVATIONS))],
     "linear_shortcut": ["boolean"],
     "scaling": [StrOptions({"auto", *filter(None, SCALINGS)}), None],
@@ -31,7 +34,7 @@ NETWORK: dict[str, list] = {
 OBJECTIVE: dict[str, list] = {
     "loss": [StrOptions(set(LOSSES)), callable],
     "noise": [StrOptions(set(NOISES)), None],
-    "noise_level": [Interval(Real, 0, None, closed="left")],
+    "noise_level": [Interval(Real, 0, None, closed="left"), "array-like"],
     "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
     "contractive_penalty": [Interval(Real, 0, None, closed="left")],
     "trim": [Interval(Real, 0, 1, closed="left")],

@@ -1,11 +1,11 @@
 """A net before its first epoch: on a new network, or on one that goes on."""
 
-import warnings
 from copy import deepcopy
 
 import numpy as np
 
 from sklearn_ae._building import Specification, _Building
+from sklearn_ae._compat import warn
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.losses import resolve_loss
@@ -16,12 +16,15 @@ from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._validation import (
     check_callbacks,
     check_loss,
+    check_noise_level,
     check_range,
     check_reach,
-    check_share,
 )
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Rescale
 from sklearn_ae.noise import NOISES
+
+# With encoding_dim="auto". Half of what can move is a code that compresses, on any table.
+_MOST_CODES = 32
 
 
 def check_parameters(plain: _Building, n_features: int) -> None:
@@ -30,8 +33,9 @@ def check_parameters(plain: _Building, n_features: int) -> None:
     outputs = {name: (output.low, output.high) for name, output in OUTPUT_ACTIVATIONS.items()}
     check_reach(plain.loss, (loss.low, loss.high), outputs, plain.output_activation)
     check_loss(plain.loss, loss.entries, n_features)
-    if plain.noise is not None and NOISES[plain.noise].is_share:
-        check_share(plain.noise, plain.noise_level)
+    if plain.noise is not None:
+        is_share = NOISES[plain.noise].is_share
+        check_noise_level(plain.noise, plain.noise_level, n_features, is_share=is_share)
     check_callbacks(plain.callbacks)
     if "lr" in (plain.optimizer_params or {}):
         raise ValueError(
@@ -42,6 +46,15 @@ def check_parameters(plain: _Building, n_features: int) -> None:
         raise ValueError(
             f"precision='bfloat16': loss={plain.loss!r} takes logarithms of outputs, which are "
             "too coarse in it. Use precision='float32'."
+        )
+
+
+def warn_of_precision(plain: _Building) -> None:
+    """Warn of numbers that the processor gains nothing from."""
+    if plain.precision == "bfloat16" and not gains_from_bfloat16(resolve_device(plain.device)):
+        warn(
+            "precision='bfloat16': this processor has no instructions for it, so that the "
+            "training is slower, not faster. Use precision='float32'."
         )
 
 
@@ -67,15 +80,10 @@ def new_net(
         rows.n_features,
         units,
         len(rows),
+        _encoding_dim(plain, rows, of_rows),
         module_seed,
         net_seed,
     )
-    if plain.precision == "bfloat16" and not gains_from_bfloat16(resolve_device(plain.device)):
-        warnings.warn(
-            "precision='bfloat16': this processor has no instructions for it, so that the "
-            "training is slower, not faster. Use precision='float32'.",
-            stacklevel=4,
-        )
     module = specification()
     output = OUTPUT_ACTIVATIONS[plain.output_activation]
     of_all = of_rows
@@ -90,6 +98,14 @@ def new_net(
     net = specification.build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
     return net, start
+
+
+def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments) -> int:
+    """Give the width of the code."""
+    if isinstance(plain.encoding_dim, int):
+        return plain.encoding_dim
+    n_moving = np.count_nonzero(of_rows.variance)
+    return max(1, min(_MOST_CODES, n_moving // 2, (len(rows) - 1) // 2))
 
 
 def net_of(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> AutoencoderNet:

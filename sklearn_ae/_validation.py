@@ -183,25 +183,40 @@ def check_finite_where_observed(X: Matrix, observed: NDArray[np.bool_]) -> None:
         )
 
 
-def check_share(noise: str | None, noise_level: float) -> None:
-    """Check that the level of a noise that replaces entries is a share.
+def check_noise_level(
+    noise: str, noise_level: ArrayLike, n_features: int, *, is_share: bool
+) -> None:
+    """Check the levels of a noise, whether it has one or one for each feature.
 
     Parameters
     ----------
-    noise : str or None
+    noise : str
         Name of the noise.
-    noise_level : float
+    noise_level : float or array-like of shape (n_features,)
         Its level.
+    n_features : int
+        Width of a row.
+    is_share : bool
+        Whether a level is the share of the entries that are replaced.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If one is negative, no number, or no share where it is to be one, or if there are more
+        or fewer than features.
     """
-    if noise_level > 1:
+    levels = np.asarray(noise_level)
+    if levels.dtype.kind not in "iufb" or levels.shape not in ((), (n_features,)):
         raise ValueError(
-            f"noise_level={noise_level}: with noise={noise!r} it is the share of the entries "
-            "that are replaced. Use a value in [0, 1]."
+            f"noise_level={noise_level!r}: it must be one number, or one for each of the "
+            f"{n_features} features."
+        )
+    greatest = 1 if is_share else np.inf
+    if not ((levels >= 0) & (levels <= greatest) & np.isfinite(levels)).all():
+        meaning = "share of the entries that are replaced" if is_share else "standard deviation"
+        raise ValueError(
+            f"noise_level={noise_level!r}: with noise={noise!r} a level is the {meaning}. Use "
+            f"values in [0, {1 if is_share else 'inf'}{']' if is_share else ')'}."
         )
 
 

@@ -292,6 +292,12 @@ def test_a_warm_start_begins_with_the_weights_kept():
     assert fitted.n_iter_ == 10
 
 
+def test_a_warm_start_has_no_loss_of_pca_to_be_held_against():
+    fitted = small(warm_start=True).fit(X)
+    assert fitted.pca_loss_ is not None
+    assert fitted.fit(X).pca_loss_ is None
+
+
 def test_without_a_warm_start_a_fit_begins_anew():
     fitted = small().fit(X)
     codes = fitted.transform(X)

@@ -1,16 +1,16 @@
 """What listens to a training: skorch callbacks that the estimators add to the user's."""
 
 import sys
-import warnings
 from copy import copy, deepcopy
 from math import inf, isinf, nan
-from typing import Any
+from typing import Any, Self
 
-from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm
+
+from sklearn_ae._training.shrinkage import shrunk
 
 # tol says nothing of the last epoch of a schedule that brings the rate to zero. Where the epochs
 # are enough, that one gains a percent or two at most; where they are few, ten and more.
@@ -30,10 +30,13 @@ class KeepBest(Callback):
     includes_start : bool, default=True
         Whether the weights before the first epoch are a candidate. Those of a random start
         are not worth the two passes over the rows.
+    shrinkage : float, default=0.0
+        How far the weights of least loss are taken back to the start, in [0, 1].
     """
 
-    def __init__(self, *, includes_start: bool = True) -> None:
+    def __init__(self, *, includes_start: bool = True, shrinkage: float = 0.0) -> None:
         self.includes_start = includes_start
+        self.shrinkage = shrinkage
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Take the weights before the first epoch."""
@@ -63,7 +66,7 @@ class KeepBest(Callback):
 
     def settle(self, net: NeuralNet) -> None:
         """Give a net the best weights so far, or those of the start where these are better."""
-        net.module_.load_state_dict(self.weights_)
+        net.module_.load_state_dict(shrunk(self.first_weights_, self.weights_, self.shrinkage))
         net.best_epoch_, net.best_loss_ = self.epoch_, self.least_loss_
         if self.is_start_:
             net.best_loss_ = self._loss_of_start(net)
@@ -110,7 +113,7 @@ def _copy_of_weights(net: NeuralNet) -> dict[str, Any]:
 
 
 class Convergence(Callback):
-    """Stop when the loss no longer improves, and warn when the epochs end before.
+    """Stop when the loss no longer improves, and know whether the epochs ended before.
 
     Parameters
     ----------
@@ -146,17 +149,9 @@ class Convergence(Callback):
         if not self.scheduled and self.n_stalled_ >= self.n_iter_no_change:
             raise KeyboardInterrupt  # as skorch's callbacks end a training
 
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Warn when the epochs were too few."""
-        if self.n_epochs_ < self.max_epochs or self._has_converged(net):
-            return
-        otherwise = "lr to learn faster" if self.scheduled else "tol to be content with less"
-        warnings.warn(
-            f"max_epochs={self.max_epochs}: the epochs ended before the training converged. "
-            f"Raise max_epochs, or {otherwise}.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    def ran_out(self, net: NeuralNet) -> bool:
+        """Whether all epochs were too few."""
+        return self.n_epochs_ >= self.max_epochs and not self._has_converged(net)
 
     def _has_converged(self, net: NeuralNet) -> bool:
         if not self.scheduled:
@@ -170,7 +165,8 @@ class Convergence(Callback):
 class Progress(Callback):
     """Show a bar of the epochs with the loss, and that of PCA if the fit starts there.
 
-    It shows in a terminal and in a notebook, and nowhere else.
+    It shows in a terminal and in a notebook, and nowhere else, from when it is entered: what
+    comes before the first epoch may take a while.
 
     Parameters
     ----------
@@ -181,12 +177,25 @@ class Progress(Callback):
     def __init__(self, max_epochs: int) -> None:
         self.max_epochs = max_epochs
 
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+    def __enter__(self) -> Self:
         """Show an empty bar."""
         in_notebook = "notebook" in tqdm.__mro__[1].__module__
         self.bar_ = tqdm(
             total=self.max_epochs, unit="epoch", disable=not (in_notebook or sys.stderr.isatty())
         )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the bar as it is."""
+        self.bar_.close()
+
+    def say(self, what: str) -> None:
+        """Show what is done."""
+        self.bar_.set_description(what)
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Show that the epochs begin."""
+        self.say("training")
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Move the bar by an epoch."""
@@ -198,7 +207,3 @@ class Progress(Callback):
             shown["PCA"] = net.start_loss_
         self.bar_.set_postfix({name: f"{loss:.4g}" for name, loss in shown.items()})
         self.bar_.update()
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Leave the bar as it is."""
-        self.bar_.close()

@@ -59,6 +59,8 @@ class TrainedNet(ListenedToNet):
             # An encoder in place would write into the target.
             return batch.target.clone() if rescale.copy else batch.target
         level = self.noise_level
+        if isinstance(level, Tensor):
+            level = level.to(batch.target)
         if not self.noise.is_share:
             level = level / rescale.scale.to(rescale.dtype)
         return self.noise.corrupt(batch.target, level, generator, Typical(*rescale.typical_inside))

@@ -35,7 +35,9 @@ class AutoencoderNet(TrainedNet):
         Gives an `Autoencoder`: in a fitted estimator its `Specification`.
     noise : Noise, default=None
         What corrupts the input.
-    noise_level, lr_schedule
+    noise_level : float or Tensor of shape (n_features,)
+        Its level, in the units of the data unless it is a share.
+    lr_schedule
         As in the estimators.
     bfloat16 : bool, default=False
         Whether the layers train in bfloat16.
@@ -56,6 +58,8 @@ class AutoencoderNet(TrainedNet):
         The loss before the first epoch, on the same rows.
     starts_at_pca_ : bool
         Whether that is the loss of PCA.
+    shrinkage_ : float or None
+        How far the trained weights were taken back to their start, where that was chosen.
     interrupted_ : bool
         Whether the last training ended within an epoch, which is not kept.
     least_ : dict of float
@@ -67,7 +71,7 @@ class AutoencoderNet(TrainedNet):
         module: Any,
         *,
         noise: Noise | None = None,
-        noise_level: float = 0.0,
+        noise_level: float | Tensor = 0.0,
         bfloat16: bool = False,
         lr_schedule: str = "constant",
         seed: int = 0,
@@ -94,6 +98,7 @@ class AutoencoderNet(TrainedNet):
         self.best_epoch_, self.best_loss_ = 0, nan
         self.start_loss_: float | None = None
         self.starts_at_pca_ = False
+        self.shrinkage_: float | None = None
         self.interrupted_ = False
         self.least_: dict[str, float] = {}
         self._steps_by = None

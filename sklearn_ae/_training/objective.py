@@ -45,6 +45,11 @@ class Objective(nn.Module):
         self.contractive_penalty = contractive_penalty
         self.trim = trim
 
+    @property
+    def is_penalised(self) -> bool:
+        """Whether more is asked of a code than the reconstruction."""
+        return bool(self.sparsity_penalty or self.contractive_penalty)
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the mean loss of an output, as skorch asks for it."""
         return self.loss(output, target).mean()

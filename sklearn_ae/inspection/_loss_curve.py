@@ -38,6 +38,9 @@ class LossCurveDisplay:
     best_loss : float, default=None
         The loss of the weights that were kept.
 
+    shrinkage : float, default=None
+        How far these lie on the way from those of the epoch back to the start, from 0 to 1.
+
     name : str, default=None
         The name of the estimator in the legend.
 
@@ -90,6 +93,7 @@ class LossCurveDisplay:
         pca_loss: float | None = None,
         best_epoch: int | None = None,
         best_loss: float | None = None,
+        shrinkage: float | None = None,
         name: str | None = None,
     ) -> None:
         self.loss_curve = loss_curve
@@ -97,6 +101,7 @@ class LossCurveDisplay:
         self.pca_loss = pca_loss
         self.best_epoch = best_epoch
         self.best_loss = best_loss
+        self.shrinkage = shrinkage
         self.name = name
 
     def plot(
@@ -152,7 +157,7 @@ class LossCurveDisplay:
                 marker="o",
                 linestyle="none",
                 color=color,
-                label=f"{prefix}kept, epoch {self.best_epoch}",
+                label=f"{prefix}{self._kept()}",
             )
         if self.pca_loss is not None:
             self.pca_line_ = ax.axhline(
@@ -170,6 +175,11 @@ class LossCurveDisplay:
         self.figure_ = ax.figure
         return self
 
+    def _kept(self) -> str:
+        """Say which weights were kept."""
+        kept = f"kept, epoch {self.best_epoch}"
+        return f"{kept}, {self.shrinkage:.0%} back to the start" if self.shrinkage else kept
+
     @classmethod
     def from_estimator(
         cls,
@@ -185,7 +195,8 @@ class LossCurveDisplay:
         ----------
         estimator : estimator instance
             A fitted estimator with `loss_curve_`. Of `validation_loss_curve_`, `pca_loss_`,
-            `best_epoch_` and `best_loss_`, those that it has and that are not None are drawn.
+            `best_epoch_`, `best_loss_` and `shrinkage_`, those that it has and that are not None
+            are drawn.
 
         name : str, default=None
             The name of the estimator in the legend; None for none.
@@ -235,6 +246,7 @@ class LossCurveDisplay:
             pca_loss=getattr(estimator, "pca_loss_", None),
             best_epoch=getattr(estimator, "best_epoch_", None),
             best_loss=getattr(estimator, "best_loss_", None),
+            shrinkage=getattr(estimator, "shrinkage_", None),
             name=name,
         )
         return display.plot(ax=ax, line_kwargs=line_kwargs)

@@ -1,0 +1,120 @@
+"""Which rows the weights are judged by: some that are held out, or, of few, all in turns."""
+
+from collections.abc import Iterator
+from copy import copy
+
+import numpy as np
+from sklearn.model_selection import KFold, train_test_split
+
+from sklearn_ae._building import _Building
+from sklearn_ae._input import rows_that_count
+from sklearn_ae._starting import new_net
+from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.callbacks import Convergence, KeepBest
+from sklearn_ae._training.epoch import Split
+from sklearn_ae._training.shrinkage import best_shrinkage, losses_along
+from sklearn_ae._training.statistics import moments
+
+# The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
+_MIN_ROWS_TO_HOLD_OUT = 1_000
+# More find no better shrinkage for their time: measured in benchmarks/tables.py.
+_N_FOLDS = 3
+# Fewer in a fold than two have no spread.
+_MIN_ROWS_OF_FOLDS = 2 * _N_FOLDS
+
+
+def split_rows(plain: _Building, checked: Rows, validation: Rows | None, seed: int) -> Split:
+    """Hold rows out, where none are given to judge the weights by.
+
+    Raises
+    ------
+    ValueError
+        If no row would be left on one side.
+    """
+    rows = rows_that_count(checked, weight_dtype(plain))
+    if validation is not None:
+        return Split(rows, rows, rows_that_count(validation, weight_dtype(plain)))
+    if not _holds_out(plain, len(rows)):
+        return Split(rows, rows)
+    n_held_out = round(plain.validation_fraction * len(rows))
+    if not 1 <= n_held_out < len(rows):
+        raise ValueError(
+            f"validation_fraction={plain.validation_fraction} of {len(rows)} rows leaves "
+            "none on one side. Change it, or use early_stopping=False."
+        )
+    train, held_out = train_test_split(
+        np.arange(len(rows)), test_size=n_held_out, random_state=seed
+    )
+    return Split(rows, rows.subset(train), rows.subset(held_out))
+
+
+def _holds_out(plain: _Building, n_samples: int) -> bool:
+    if plain.early_stopping == "auto":
+        return n_samples >= _MIN_ROWS_TO_HOLD_OUT
+    return bool(plain.early_stopping)
+
+
+def weight_dtype(plain: _Building) -> str:
+    """Give the dtype that weights of rows are to have."""
+    return "float64" if plain.precision == "float64" else "float32"
+
+
+# Few rows
+
+
+def is_cross_validated(plain: _Building, split: Split) -> bool:
+    """Whether how far the weights go from their start is to be chosen by all rows in turns."""
+    few = split.validation is None and len(split.train) >= _MIN_ROWS_OF_FOLDS
+    return few and plain.early_stopping == "auto"
+
+
+def cross_validated_shrinkage(
+    plain: _Building, rows: Rows, module_seed: int, net_seed: int
+) -> float:
+    """Give how far trained weights are best taken back to their start.
+
+    For each fold a net of the same parameters is trained on the other rows, and held against
+    the fold along its way. The user's callbacks do not hear of it.
+
+    Parameters
+    ----------
+    plain : _Building
+    rows : Rows
+        Those that are to be trained on.
+    module_seed, net_seed : int
+        Those of the fit.
+
+    Returns
+    -------
+    shrinkage : float
+        From 0, the trained weights, to 1, their start.
+    """
+    quiet = copy(plain)
+    quiet.callbacks, quiet.verbose = None, 0
+    losses = []
+    for train, fold in _folds(rows, net_seed):
+        net, start = new_net(quiet, train, train, module_seed, net_seed)
+        if start is None or start.is_lossless:
+            continue
+        keep_best = KeepBest()
+        with net.joined_by([keep_best], [convergence_of(plain, net.max_epochs)]):
+            net.partial_fit(Split(train, train))
+        if net.interrupted_:  # there is no epoch of the fit to keep
+            raise KeyboardInterrupt
+        losses.append(losses_along(net, keep_best.first_weights_, fold))
+    return best_shrinkage(losses) if len(losses) > 1 else 0.0
+
+
+def _folds(rows: Rows, seed: int) -> Iterator[tuple[Rows, Rows]]:
+    """Give the rows to train on, and those of a fold, as often as there is something to learn."""
+    folds = KFold(_N_FOLDS, shuffle=True, random_state=seed)
+    for others, fold in folds.split(np.arange(len(rows))):
+        train = rows.subset(others)
+        if moments(train).variance.any():
+            yield train, rows.subset(fold)
+
+
+def convergence_of(plain: _Building, max_epochs: int) -> Convergence:
+    """Give what ends a training."""
+    scheduled = plain.lr_schedule != "constant"
+    return Convergence(plain.tol, plain.n_iter_no_change, max_epochs, scheduled)

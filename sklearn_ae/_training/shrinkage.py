@@ -1,0 +1,60 @@
+"""How far trained weights are taken back to those that they started from.
+
+Few rows are over-fitted by many weights, and too few to hold some out. On the straight line from
+the start, which rebuilds as PCA does, to the trained weights, cross-validation finds the place.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.epoch import TrainedNet
+
+# The first is the start itself.
+SHRINKAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
+# What the mean of few folds is off by: so many of its standard errors count against it.
+_STANDARD_ERRORS = 0.5
+
+
+def shrunk(start: dict[str, Any], trained: dict[str, Any], shrinkage: float) -> dict[str, Any]:
+    """Give the weights that a share of the way back from trained ones to their start lie.
+
+    References
+    ----------
+    Wortsman, M. et al. (2022). Robust fine-tuning of zero-shot models. CVPR.
+    """
+    if not shrinkage:
+        return trained
+    return {
+        name: value.lerp(start[name], shrinkage)
+        if isinstance(value, Tensor) and value.is_floating_point()
+        else deepcopy(value)
+        for name, value in trained.items()
+    }
+
+
+def losses_along(net: TrainedNet, start: dict[str, Any], rows: Rows) -> NDArray[np.float64]:
+    """Give the mean objective of rows for each of `SHRINKAGES` of the weights of a net."""
+    trained = deepcopy(net.module_.state_dict())
+    losses = []
+    for shrinkage in SHRINKAGES:
+        net.module_.load_state_dict(shrunk(start, trained, shrinkage))
+        losses.append(net.evaluate(rows))
+    return np.array(losses)
+
+
+def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> float:
+    """Choose one of `SHRINKAGES` by the losses that each fold has for them.
+
+    What counts is how much each betters the start, in shares of its loss, so that a fold of
+    hard rows says no more than one of easy ones; and of two the one that does in all folds.
+    """
+    gains = np.stack([(loss[0] - loss) / (abs(loss[0]) or 1.0) for loss in losses])
+    errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+    certain = np.nan_to_num(gains.mean(axis=0) - _STANDARD_ERRORS * errors, nan=-np.inf)
+    return SHRINKAGES[int(certain.argmax())]
