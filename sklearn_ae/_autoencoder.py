@@ -1,7 +1,6 @@
 """The dense autoencoder."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from numbers import Integral
 from typing import Any, ClassVar, cast
 
@@ -16,7 +15,7 @@ from sklearn_ae._compat import StrOptions
 from sklearn_ae._parameters import NETWORK, OBJECTIVE, TRAINING
 from sklearn_ae._training.losses import EntryLoss
 from sklearn_ae._training.random import seeded
-from sklearn_ae._validation import check_layer_sizes, check_widths
+from sklearn_ae._validation import check_half, check_layer_sizes
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
 
 Half = Callable[[int, int], nn.Module]
@@ -302,7 +301,4 @@ class AutoencoderTransformer(_BaseAutoencoder):
             )
         # Torch's own layers draw from its global generator alone.
         with seeded(int(torch.randint(2**31, (), generator=generator))):
-            # A function may give the same module every time, which stays the user's.
-            module = deepcopy(own(in_features, out_features))
-            check_widths(name, own, module, in_features, out_features)
-        return module
+            return check_half(name, own, in_features, out_features)

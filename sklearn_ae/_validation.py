@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils.validation import check_array
 from skorch.callbacks import Callback
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_ae._compat import _check_sample_weight
 
@@ -51,49 +52,87 @@ def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
     return tuple(checked)
 
 
-@torch.no_grad()
-def check_widths(
-    name: str, given: object, module: object, in_features: int, out_features: int
-) -> None:
-    """Try a user's module on two rows.
+def check_half(
+    name: str, given: Callable[[int, int], object], in_features: int, out_features: int
+) -> nn.Module:
+    """Give a module of the user's, tried on two rows.
+
+    Lazy layers have their widths from these. It is a copy, since a function may give the same
+    module every time, which stays the user's.
 
     Parameters
     ----------
     name : {"encoder", "decoder"}
-        The parameter that gave it.
+        The parameter that gives it.
     given : callable
         Its value.
-    module : object
-        What it gave.
     in_features, out_features : int
         Widths that it is to take and give.
+
+    Returns
+    -------
+    module : torch.nn.Module
 
     Raises
     ------
     ValueError
-        If it gives something else than two rows of these widths.
+        If it gives something else than two rows of these widths, or can't be copied.
     """
+    what = f"{name}={given!r}"
+    try:
+        module = given(in_features, out_features)
+    except TypeError as error:
+        raise ValueError(
+            f"{what} failed as {name}({in_features}, {out_features}): {error}. It is called with "
+            "two widths; functools.partial can fix what else it takes."
+        ) from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"{name}={given!r} gave {module!r}, which is no torch.nn.Module.")
+        raise ValueError(f"{what} gave {module!r}, which is no torch.nn.Module.")
     example = next(module.parameters(), torch.empty(0))
     rows = torch.zeros(2, in_features, dtype=example.dtype)
-    try:
-        output = deepcopy(module).eval()(rows)
-    except Exception as error:
-        raise ValueError(
-            f"{name}={given!r} failed on two rows of {in_features} features: {error}"
-        ) from error
+    if _is_lazy(module):
+        _run(what, module, rows)
+    own = _copy_to_train(what, module)
+    output = _run(what, deepcopy(own), rows)
     if not isinstance(output, torch.Tensor):
         raise ValueError(
-            f"{name}={given!r} takes two rows to a {type(output).__name__}; it must give a tensor."
+            f"{what} takes two rows to a {type(output).__name__}; it must give a tensor."
         )
     shape = tuple(output.shape)
     if shape != (2, out_features):
         raise ValueError(
-            f"{name}={given!r} takes two rows of {in_features} features to shape "
-            f"{shape}; for n_features and encoding_dim as they are it must be "
-            f"{(2, out_features)}."
+            f"{what} takes two rows of {in_features} features to shape {shape}; for n_features "
+            f"and encoding_dim as they are it must be {(2, out_features)}."
         )
+    return own
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(is_lazy(part) for part in (*module.parameters(), *module.buffers()))
+
+
+@torch.no_grad()
+def _run(what: str, module: nn.Module, rows: torch.Tensor) -> object:
+    try:
+        return module.eval()(rows)
+    except Exception as error:
+        raise ValueError(
+            f"{what} failed on two rows of {rows.shape[1]} features: {error}"
+        ) from error
+
+
+@torch.enable_grad()
+def _copy_to_train(what: str, module: nn.Module) -> nn.Module:
+    kind = type(module).__name__
+    if _is_lazy(module):
+        raise ValueError(f"{what}: the {kind} has lazy layers that no row goes through.")
+    try:
+        own = deepcopy(module)
+    except Exception as error:
+        raise ValueError(f"{what}: the {kind} can't be copied: {error}") from error
+    if not all(parameter.is_leaf for parameter in own.parameters()):  # of torch.jit
+        raise ValueError(f"{what}: no copy of the {kind} can be trained. Give what it was made of.")
+    return own
 
 
 def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
