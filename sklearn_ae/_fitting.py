@@ -18,9 +18,9 @@ from sklearn_ae._input import _Input, rows_that_count
 from sklearn_ae._starting import check_parameters, net_of, net_resumed, new_net
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import Convergence, KeepBest, Progress
-from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
+from sklearn_ae._training.split import Split
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
 
@@ -109,6 +109,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         rate is `lr`, without a schedule, and the weights are those that the epoch ends with.
         Objective and training may have other parameters from one call to the next; layers
         and units may not.
+        After a `fit` the optimizer begins anew.
 
         Parameters
         ----------
@@ -183,6 +184,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         if net.interrupted_:
             warnings.warn(
                 f"Training interrupted by user after {len(net.history)} epochs, which are kept.",
+            net.forget_steps()
                 stacklevel=4,
             )
         with suppress(KeyboardInterrupt):  # nothing is left but a warning

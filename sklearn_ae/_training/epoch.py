@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import inf, isfinite
-from typing import NamedTuple, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -16,17 +16,10 @@ from sklearn_ae._training.listening import ListenedToNet
 from sklearn_ae._training.objective import Objective
 from sklearn_ae._training.optimizers import start_schedule
 from sklearn_ae._training.random import seeded
+from sklearn_ae._training.split import Split
 from sklearn_ae._training.step import ExactStep, allows_exact_step
 from sklearn_ae.nn import Autoencoder
 from sklearn_ae.noise import Typical
-
-
-class Split(NamedTuple):
-    """All rows, those of them that are trained on, and those to judge the weights by."""
-
-    all: Rows
-    train: Rows
-    validation: Rows | None = None
 
 
 class TrainedNet(ListenedToNet):
@@ -129,7 +122,13 @@ class TrainedNet(ListenedToNet):
         if isinstance(X, Split):
             return X
         rows = self.get_dataset(X)
-        return Split(rows, rows)
+        n_features = len(self.module_.rescale.shift)
+        if rows.n_features != n_features:
+            raise ValueError(f"X has {rows.n_features} features, but the net takes {n_features}.")
+        if self.train_split is None:
+            return Split(rows, rows)
+        train, validation = self.train_split(rows, None)
+        return Split(rows, self.get_dataset(train), self.get_dataset(validation))
 
     def _losses_of_an_epoch(self, split: Split, scheduler: LRScheduler | None) -> dict[str, float]:
         losses = {"train_loss": self.train_epoch(split.train, scheduler)}

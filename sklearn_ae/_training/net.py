@@ -11,8 +11,9 @@ import torch
 from scipy.sparse import issparse
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.history import History
-from skorch.utils import data_from_dataset, is_dataset
-from torch import Generator, Tensor
+from skorch.utils import data_from_dataset, get_map_location, is_dataset
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 from sklearn_ae._training.batches import Batch, Rows, rows_at_once
 from sklearn_ae._training.callbacks import own_copy
@@ -42,7 +43,8 @@ class AutoencoderNet(TrainedNet):
     seed : int, default=0
         Where the net's own generator starts.
     **skorch_parameters
-        As in `skorch.NeuralNet`. The criterion is an `Objective`.
+        As in `skorch.NeuralNet`. The criterion is an `Objective`, and no rows are held out
+        unless `train_split` does it.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class AutoencoderNet(TrainedNet):
         self.bfloat16 = bfloat16
         self.lr_schedule = lr_schedule
         self.seed = seed
-        super().__init__(module, **skorch_parameters)
+        super().__init__(module, **{"train_split": None, **skorch_parameters})
 
     # What skorch asks for
 
@@ -180,10 +182,17 @@ class AutoencoderNet(TrainedNet):
         self.generator_.set_state(other.generator_.get_state())
         take_state(self.optimizer_, self.module_, other.optimizer_, other.module_)
         if callbacks:
-            self.callbacks_ = [(name, own_copy(each)) for name, each in other.callbacks_]
+            self.callbacks_ = own_copy(other.callbacks_)
+
+    def forget_steps(self) -> None:
+        """Let the optimizer begin anew, since what it keeps is of weights that are not kept.
+
+        With Adam that is twice the size of the weights.
+        """
+        self.optimizer_.state.clear()
 
     def snapshot(self, weights: dict[str, Tensor]) -> Self:
-        """Give a net of its own that goes on from here, with other weights."""
+        """Give a net of its own that goes on from other weights."""
         net = copy(self)
         net.callbacks_ = []
         parts = (self.module_, self.optimizer_, self.generator_, self.history_, self.least_)
@@ -198,8 +207,42 @@ class AutoencoderNet(TrainedNet):
         """Give the loss of rows, as a column, or of their entries, in the units of the data.
 
         Where the dtype of the network can't hold a row that lies far out, the row in float64 is
+        net.forget_steps()
         held against what the network makes of the nearest one that it can.
         """
+    # skorch pickles and copies by bytes that plain pickle writes, which knows nothing of what a
+    # notebook or a function defines, and hides it from cloudpickle.
+
+    def __copy__(self) -> Self:
+        """Give a net of the same parts, without guests."""
+        net = type(self).__new__(type(self))
+        net.__dict__.update(self.__dict__, guests_=([], []))
+        return net
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Give a net of its own; of what a callback holds that can't be copied there is one."""
+        net = memo[id(self)] = copy(self)
+        for name, part in list(net.__dict__.items()):
+            copied = own_copy if name.startswith("callbacks") else deepcopy
+            net.__dict__[name] = copied(part, memo)
+        return net
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the parts, on the CPU, since who loads them may have no other device."""
+        parts = copy(self).__dict__
+        if self.device != "cpu":
+            parts = deepcopy(parts, {id(self): self})  # a callback may hold the net
+            _move(parts, "cpu")
+        return parts
+
+    def __setstate__(self, parts: dict[str, Any]) -> None:
+        """Take the parts, and to their device where there is one; skorch warns where not."""
+        self.__dict__.update(parts)
+        if parts["device"] != "cpu":
+            found = get_map_location(parts["device"])
+            self.device = str(self._check_device(parts["device"], found))
+            _move(parts, self.device)
+
         rescale = self.module_.rescale
         limit = torch.finfo(rescale.dtype).max ** 0.5
         low, high = torch.aminmax(batch.target)
@@ -219,3 +262,12 @@ class AutoencoderNet(TrainedNet):
         if objective.loss.degree is not None:
             errors = errors * self.module_.rescale.scale.to(dtype) ** objective.loss.degree
         return errors if per_feature else objective.mean_of_rows(errors, batch.observed)[:, None]
+
+
+def _move(parts: dict[str, Any], device: str) -> None:
+    for part in parts.values():
+        if isinstance(part, nn.Module):
+            part.to(device)
+    for part in parts.values():
+        if isinstance(part, Optimizer):
+            part.load_state_dict(part.state_dict())  # to where the parameters are now
