@@ -91,7 +91,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out and to keep the weights of least loss on them. The fit ends
         before `max_epochs` only with ``lr_schedule="constant"``, when that loss no longer
-        falls. "auto" holds rows out from 1,000 up: the tenth of fewer is too small to choose by.
+        falls. "auto" holds rows out from 1,000 up: the tenth of fewer is too small to choose by,
+        and where a callback looks at their loss.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -112,7 +113,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         and used, in float32: faster for wide layers and large batches where the processor has
         instructions for it, slower for others.
     callbacks : list of skorch callbacks, default=None
-        They listen to the training; copies of them are in ``net_.callbacks_``.
+        They listen to the training; copies of them are in ``net_.callbacks_``. Those that move
+        the learning rate need ``lr_schedule="constant"``.
     verbose : int, default=0
         1 shows a progress bar, in a terminal or notebook; 2 prints a line an epoch.
 

@@ -23,6 +23,7 @@ from sklearn_ae._training.random import seeds
 from sklearn_ae._training.split import Split
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
+from sklearn_ae._validation import check_monitors, check_rate, look_at_validation
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
@@ -83,6 +84,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 validation = self._check_rows(X_val, observed=observed_val)
             plain = self._plain()
             check_parameters(plain, checked.n_features)
+            check_rate(plain.callbacks, plain.lr_schedule)
             fitted = self.net_ if plain.warm_start and hasattr(self, "net_") else None
             module_seed, net_seed = seeds(plain.random_state, 2)
             split = _split(plain, checked, validation, net_seed)
@@ -107,9 +109,9 @@ class _Fitting(CallbackSupportMixin, _Input):
 
         The first call sets units and start by its rows, and draws from `random_state`. The
         rate is `lr`, without a schedule, and the weights are those that the epoch ends with.
+        After a `fit` the optimizer begins anew.
         Objective and training may have other parameters from one call to the next; layers
         and units may not.
-        After a `fit` the optimizer begins anew.
 
         Parameters
         ----------
@@ -149,6 +151,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             )
             plain = self._plain()
             check_parameters(plain, checked.n_features)
+            check_monitors(plain.callbacks)
             rows = rows_that_count(checked, _weight_dtype(plain))
             if fitted is None:
                 net, _ = new_net(plain, rows, rows, *seeds(plain.random_state, 2))
@@ -181,10 +184,10 @@ class _Fitting(CallbackSupportMixin, _Input):
             net.joined_by(first + before, last + after),
         ):
             net.partial_fit(split, epochs=0 if is_lossless else None)
+            net.forget_steps()
         if net.interrupted_:
             warnings.warn(
                 f"Training interrupted by user after {len(net.history)} epochs, which are kept.",
-            net.forget_steps()
                 stacklevel=4,
             )
         with suppress(KeyboardInterrupt):  # nothing is left but a warning
@@ -210,6 +213,7 @@ def _split(plain: _Building, checked: Rows, validation: Rows | None, seed: int) 
     if validation is not None:
         return Split(rows, rows, rows_that_count(validation, _weight_dtype(plain)))
     if not _holds_out(plain, len(rows)):
+        check_monitors(plain.callbacks)
         return Split(rows, rows)
     n_held_out = round(plain.validation_fraction * len(rows))
     if not 1 <= n_held_out < len(rows):
@@ -225,7 +229,7 @@ def _split(plain: _Building, checked: Rows, validation: Rows | None, seed: int) 
 
 def _holds_out(plain: _Building, n_samples: int) -> bool:
     if plain.early_stopping == "auto":
-        return n_samples >= _MIN_ROWS_TO_HOLD_OUT
+        return n_samples >= _MIN_ROWS_TO_HOLD_OUT or look_at_validation(plain.callbacks)
     return bool(plain.early_stopping)
 
 

@@ -1,15 +1,15 @@
 """Checks at the door: what scikit-learn's own do not cover."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils.validation import check_array
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -257,13 +257,92 @@ def check_callbacks(callbacks: list | None) -> None:
     ValueError
         If one is something else.
     """
-    for callback in callbacks or []:
-        bare = callback[-1] if isinstance(callback, tuple) and len(callback) == 2 else callback
-        if not issubclass(bare if isinstance(bare, type) else type(bare), Callback):
+    for callback in _bare(callbacks):
+        if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
             raise ValueError(
-                f"callbacks={callbacks!r}: {bare!r} is no skorch callback. scikit-learn's are "
+                f"callbacks={callbacks!r}: {callback!r} is no skorch callback. scikit-learn's are "
                 "set with set_callbacks."
             )
+
+
+def check_rate(callbacks: list | None, lr_schedule: str) -> None:
+    """Check that a schedule and a callback don't both move the learning rate.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+    lr_schedule : str
+        The parameter.
+
+    Raises
+    ------
+    ValueError
+        If they do.
+    """
+    for callback in _instances(callbacks):
+        if isinstance(callback, LRScheduler) and lr_schedule != "constant":
+            raise ValueError(
+                f"callbacks={callbacks!r}: {type(callback).__name__} moves the learning rate, as "
+                f"lr_schedule={lr_schedule!r} does. Use lr_schedule='constant'."
+            )
+
+
+def check_monitors(callbacks: list | None) -> None:
+    """Check that callbacks can do without validation rows.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+
+    Raises
+    ------
+    ValueError
+        If one monitors the loss on them.
+    """
+    for callback in _instances(callbacks):
+        monitor = getattr(callback, "monitor", None)
+        if _is_validation_loss(monitor):
+            raise ValueError(
+                f"callbacks={callbacks!r}: {type(callback).__name__} monitors {monitor!r}, and no "
+                "rows are held out. Use fit with early_stopping=True or X_val, or "
+                "monitor='train_loss'."
+            )
+
+
+def look_at_validation(callbacks: list | None) -> bool:
+    """Whether callbacks have a use for validation rows, by what they monitor or score.
+
+    A function of the user's that monitors may well look at them.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+    """
+    return any(
+        _is_validation_loss(getattr(callback, "monitor", None))
+        or callable(getattr(callback, "monitor", None))
+        or not getattr(callback, "on_train", True)
+        for callback in _instances(callbacks)
+    )
+
+
+def _is_validation_loss(monitor: object) -> bool:
+    return isinstance(monitor, str) and monitor.startswith("valid_loss")
+
+
+def _instances(callbacks: list | None) -> Iterator[Callback]:
+    """Give callbacks as skorch makes them."""
+    for callback in _bare(callbacks):
+        yield callback() if isinstance(callback, type) else callback
+
+
+def _bare(callbacks: list | None) -> Iterator[Any]:
+    """Give callbacks without their names."""
+    for callback in callbacks or []:
+        yield callback[-1] if isinstance(callback, tuple) and len(callback) == 2 else callback
 
 
 def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.exceptions import SkorchException
 from skorch.history import History
 from skorch.utils import data_from_dataset, get_map_location, is_dataset
 from torch import Generator, Tensor, nn
@@ -152,6 +153,14 @@ class AutoencoderNet(TrainedNet):
             if method_name != "on_train_end":
                 raise
             self.interrupted_ = True
+        except (KeyError, ValueError, SkorchException) as error:  # as skorch's callbacks differ
+            has_rows = any("valid_loss" in row for row in self.history[-1:])
+            if has_rows or "valid_loss" not in str(error):
+                raise
+            raise ValueError(
+                f"callbacks={self.callbacks}: {error.args[0]} It is recorded where rows are held "
+                "out. Use fit with early_stopping=True or X_val."
+            ) from error
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
         """Give input and target of whole batches."""
@@ -198,18 +207,9 @@ class AutoencoderNet(TrainedNet):
         parts = (self.module_, self.optimizer_, self.generator_, self.history_, self.least_)
         net.module_, net.optimizer_, net.generator_, net.history_, net.least_ = deepcopy(parts)
         net.module_.load_state_dict(weights)
+        net.forget_steps()
         return net
 
-    # Using
-
-    @torch.inference_mode()
-    def errors(self, batch: Batch, *, per_feature: bool) -> Tensor:
-        """Give the loss of rows, as a column, or of their entries, in the units of the data.
-
-        Where the dtype of the network can't hold a row that lies far out, the row in float64 is
-        net.forget_steps()
-        held against what the network makes of the nearest one that it can.
-        """
     # skorch pickles and copies by bytes that plain pickle writes, which knows nothing of what a
     # notebook or a function defines, and hides it from cloudpickle.
 
@@ -243,6 +243,15 @@ class AutoencoderNet(TrainedNet):
             self.device = str(self._check_device(parts["device"], found))
             _move(parts, self.device)
 
+    # Using
+
+    @torch.inference_mode()
+    def errors(self, batch: Batch, *, per_feature: bool) -> Tensor:
+        """Give the loss of rows, as a column, or of their entries, in the units of the data.
+
+        Where the dtype of the network can't hold a row that lies far out, the row in float64 is
+        held against what the network makes of the nearest one that it can.
+        """
         rescale = self.module_.rescale
         limit = torch.finfo(rescale.dtype).max ** 0.5
         low, high = torch.aminmax(batch.target)
