@@ -1,7 +1,6 @@
 """The dense autoencoder."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from numbers import Integral
 from typing import Any, ClassVar, cast
 
@@ -17,7 +16,7 @@ from sklearn_ae._compat import StrOptions
 from sklearn_ae._parameters import NETWORK, OBJECTIVE, TRAINING
 from sklearn_ae._training.losses import EntryLoss
 from sklearn_ae._training.random import seeded
-from sklearn_ae._validation import check_layer_sizes, check_widths
+from sklearn_ae._validation import check_half, check_layer_sizes
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
 
 Half = Callable[[int, int], nn.Module]
@@ -96,9 +95,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out and to keep the weights of least loss on them. The fit ends
         before `max_epochs` only with ``lr_schedule="constant"``, when that loss no longer
-        falls. "auto" holds rows out from 1,000 up: the tenth of fewer is too small to choose by.
-        Of fewer, three-fold cross-validation says how far the trained weights are taken back to
-        the start, on the line between the two, where the fit starts at PCA. False does neither.
+        falls. "auto" holds rows out from 1,000 up, since the tenth of fewer is too small to choose
+        by, and where a callback looks at their loss. Else three-fold cross-validation says how
+        far the trained weights are taken back to the start, on the line between the two, where
+        the fit starts at PCA. False does neither.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -119,7 +119,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         and used, in float32: faster for wide layers and large batches where the processor has
         instructions for it, slower for others.
     callbacks : list of skorch callbacks, default=None
-        They listen to the training; copies of them are in ``net_.callbacks_``.
+        They listen to the training; copies of them are in ``net_.callbacks_``. Those that move
+        the learning rate need ``lr_schedule="constant"``.
     verbose : int, default=0
         1 shows a progress bar, in a terminal or notebook; 2 prints a line an epoch.
 
@@ -314,7 +315,4 @@ class AutoencoderTransformer(_BaseAutoencoder):
             )
         # Torch's own layers draw from its global generator alone.
         with seeded(int(torch.randint(2**31, (), generator=generator))):
-            # A function may give the same module every time, which stays the user's.
-            module = deepcopy(own(in_features, out_features))
-            check_widths(name, own, module, in_features, out_features)
-        return module
+            return check_half(name, own, in_features, out_features)

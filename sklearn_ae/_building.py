@@ -130,8 +130,20 @@ class Specification:
     module_seed: int
     net_seed: int
 
-    def __call__(self) -> Autoencoder:
-        """Build the network, as it was before it started anywhere."""
+    def __call__(self, **of_skorch: object) -> Autoencoder:
+        """Build the network, as it was before it started anywhere.
+
+        Raises
+        ------
+        ValueError
+            If skorch has parameters for it, such as the width of X that a callback sets.
+        """
+        if of_skorch:
+            raise ValueError(
+                f"module__{next(iter(of_skorch))}: the network is built from the parameters of "
+                f"{self.estimator_class.__name__} and the {self.n_features} features that it was "
+                "fitted to. Set those parameters, and fit."
+            )
         estimator = self.estimator
         dtype = PRECISIONS[estimator.precision]
         encoder, decoder = estimator._build_module(

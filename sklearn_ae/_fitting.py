@@ -28,11 +28,12 @@ from sklearn_ae._starting import (
 )
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import KeepBest, Progress
-from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
+from sklearn_ae._training.split import Split
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
+from sklearn_ae._validation import check_monitors, check_rate
 
 
 class _Fitting(CallbackSupportMixin, _Input):
@@ -90,6 +91,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 validation = self._check_rows(X_val, observed=observed_val)
             plain = self._plain()
             check_parameters(plain, checked.n_features)
+            check_rate(plain.callbacks, plain.lr_schedule)
             fitted = self.net_ if plain.warm_start and hasattr(self, "net_") else None
             module_seed, net_seed = seeds(plain.random_state, 2)
             split = split_rows(plain, checked, validation, net_seed)
@@ -119,6 +121,7 @@ class _Fitting(CallbackSupportMixin, _Input):
 
         The first call sets units and start by its rows, and draws from `random_state`. The
         rate is `lr`, without a schedule, and the weights are those that the epoch ends with.
+        After a `fit` the optimizer begins anew.
         Objective and training may have other parameters from one call to the next; layers
         and units may not.
 
@@ -160,6 +163,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             )
             plain = self._plain()
             check_parameters(plain, checked.n_features)
+            check_monitors(plain.callbacks)
             rows = rows_that_count(checked, weight_dtype(plain))
             if fitted is None:
                 warn_of_precision(plain)
@@ -197,6 +201,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             net.joined_by(first + before, [convergence, *after]),
         ):
             net.partial_fit(split, epochs=0 if is_lossless else None)
+            net.forget_steps()
         if net.interrupted_:
             warn(f"Training interrupted by user after {len(net.history)} epochs, which are kept.")
         elif convergence.ran_out(net):

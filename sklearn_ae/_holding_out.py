@@ -11,9 +11,10 @@ from sklearn_ae._input import rows_that_count
 from sklearn_ae._starting import new_net
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import Convergence, KeepBest
-from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.shrinkage import best_shrinkage, losses_along
+from sklearn_ae._training.split import Split
 from sklearn_ae._training.statistics import moments
+from sklearn_ae._validation import check_monitors, look_at_validation
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
@@ -35,6 +36,7 @@ def split_rows(plain: _Building, checked: Rows, validation: Rows | None, seed: i
     if validation is not None:
         return Split(rows, rows, rows_that_count(validation, weight_dtype(plain)))
     if not _holds_out(plain, len(rows)):
+        check_monitors(plain.callbacks)
         return Split(rows, rows)
     n_held_out = round(plain.validation_fraction * len(rows))
     if not 1 <= n_held_out < len(rows):
@@ -50,7 +52,7 @@ def split_rows(plain: _Building, checked: Rows, validation: Rows | None, seed: i
 
 def _holds_out(plain: _Building, n_samples: int) -> bool:
     if plain.early_stopping == "auto":
-        return n_samples >= _MIN_ROWS_TO_HOLD_OUT
+        return n_samples >= _MIN_ROWS_TO_HOLD_OUT or look_at_validation(plain.callbacks)
     return bool(plain.early_stopping)
 
 

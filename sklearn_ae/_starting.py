@@ -104,7 +104,7 @@ def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments) -> int:
     """Give the width of the code."""
     if isinstance(plain.encoding_dim, int):
         return plain.encoding_dim
-    n_moving = np.count_nonzero(of_rows.variance)
+    n_moving = int(np.count_nonzero(of_rows.variance))
     return max(1, min(_MOST_CODES, n_moving // 2, (len(rows) - 1) // 2))
 
 

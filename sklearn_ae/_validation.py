@@ -1,16 +1,17 @@
 """Checks at the door: what scikit-learn's own do not cover."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils.validation import check_array
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from sklearn_ae._compat import _check_sample_weight
 
@@ -51,49 +52,87 @@ def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
     return tuple(checked)
 
 
-@torch.no_grad()
-def check_widths(
-    name: str, given: object, module: object, in_features: int, out_features: int
-) -> None:
-    """Try a user's module on two rows.
+def check_half(
+    name: str, given: Callable[[int, int], object], in_features: int, out_features: int
+) -> nn.Module:
+    """Give a module of the user's, tried on two rows.
+
+    Lazy layers have their widths from these. It is a copy, since a function may give the same
+    module every time, which stays the user's.
 
     Parameters
     ----------
     name : {"encoder", "decoder"}
-        The parameter that gave it.
+        The parameter that gives it.
     given : callable
         Its value.
-    module : object
-        What it gave.
     in_features, out_features : int
         Widths that it is to take and give.
+
+    Returns
+    -------
+    module : torch.nn.Module
 
     Raises
     ------
     ValueError
-        If it gives something else than two rows of these widths.
+        If it gives something else than two rows of these widths, or can't be copied.
     """
+    what = f"{name}={given!r}"
+    try:
+        module = given(in_features, out_features)
+    except TypeError as error:
+        raise ValueError(
+            f"{what} failed as {name}({in_features}, {out_features}): {error}. It is called with "
+            "two widths; functools.partial can fix what else it takes."
+        ) from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"{name}={given!r} gave {module!r}, which is no torch.nn.Module.")
+        raise ValueError(f"{what} gave {module!r}, which is no torch.nn.Module.")
     example = next(module.parameters(), torch.empty(0))
     rows = torch.zeros(2, in_features, dtype=example.dtype)
-    try:
-        output = deepcopy(module).eval()(rows)
-    except Exception as error:
-        raise ValueError(
-            f"{name}={given!r} failed on two rows of {in_features} features: {error}"
-        ) from error
+    if _is_lazy(module):
+        _run(what, module, rows)
+    own = _copy_to_train(what, module)
+    output = _run(what, deepcopy(own), rows)
     if not isinstance(output, torch.Tensor):
         raise ValueError(
-            f"{name}={given!r} takes two rows to a {type(output).__name__}; it must give a tensor."
+            f"{what} takes two rows to a {type(output).__name__}; it must give a tensor."
         )
     shape = tuple(output.shape)
     if shape != (2, out_features):
         raise ValueError(
-            f"{name}={given!r} takes two rows of {in_features} features to shape "
-            f"{shape}; for n_features and encoding_dim as they are it must be "
-            f"{(2, out_features)}."
+            f"{what} takes two rows of {in_features} features to shape {shape}; for n_features "
+            f"and encoding_dim as they are it must be {(2, out_features)}."
         )
+    return own
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return any(is_lazy(part) for part in (*module.parameters(), *module.buffers()))
+
+
+@torch.no_grad()
+def _run(what: str, module: nn.Module, rows: torch.Tensor) -> object:
+    try:
+        return module.eval()(rows)
+    except Exception as error:
+        raise ValueError(
+            f"{what} failed on two rows of {rows.shape[1]} features: {error}"
+        ) from error
+
+
+@torch.enable_grad()
+def _copy_to_train(what: str, module: nn.Module) -> nn.Module:
+    kind = type(module).__name__
+    if _is_lazy(module):
+        raise ValueError(f"{what}: the {kind} has lazy layers that no row goes through.")
+    try:
+        own = deepcopy(module)
+    except Exception as error:
+        raise ValueError(f"{what}: the {kind} can't be copied: {error}") from error
+    if not all(parameter.is_leaf for parameter in own.parameters()):  # of torch.jit
+        raise ValueError(f"{what}: no copy of the {kind} can be trained. Give what it was made of.")
+    return own
 
 
 def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
@@ -233,13 +272,92 @@ def check_callbacks(callbacks: list | None) -> None:
     ValueError
         If one is something else.
     """
-    for callback in callbacks or []:
-        bare = callback[-1] if isinstance(callback, tuple) and len(callback) == 2 else callback
-        if not issubclass(bare if isinstance(bare, type) else type(bare), Callback):
+    for callback in _bare(callbacks):
+        if not issubclass(callback if isinstance(callback, type) else type(callback), Callback):
             raise ValueError(
-                f"callbacks={callbacks!r}: {bare!r} is no skorch callback. scikit-learn's are "
+                f"callbacks={callbacks!r}: {callback!r} is no skorch callback. scikit-learn's are "
                 "set with set_callbacks."
             )
+
+
+def check_rate(callbacks: list | None, lr_schedule: str) -> None:
+    """Check that a schedule and a callback don't both move the learning rate.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+    lr_schedule : str
+        The parameter.
+
+    Raises
+    ------
+    ValueError
+        If they do.
+    """
+    for callback in _instances(callbacks):
+        if isinstance(callback, LRScheduler) and lr_schedule != "constant":
+            raise ValueError(
+                f"callbacks={callbacks!r}: {type(callback).__name__} moves the learning rate, as "
+                f"lr_schedule={lr_schedule!r} does. Use lr_schedule='constant'."
+            )
+
+
+def check_monitors(callbacks: list | None) -> None:
+    """Check that callbacks can do without validation rows.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+
+    Raises
+    ------
+    ValueError
+        If one monitors the loss on them.
+    """
+    for callback in _instances(callbacks):
+        monitor = getattr(callback, "monitor", None)
+        if _is_validation_loss(monitor):
+            raise ValueError(
+                f"callbacks={callbacks!r}: {type(callback).__name__} monitors {monitor!r}, and no "
+                "rows are held out. Use fit with early_stopping=True or X_val, or "
+                "monitor='train_loss'."
+            )
+
+
+def look_at_validation(callbacks: list | None) -> bool:
+    """Whether callbacks have a use for validation rows, by what they monitor or score.
+
+    A function of the user's that monitors may well look at them.
+
+    Parameters
+    ----------
+    callbacks : list or None
+        Those of skorch.
+    """
+    return any(
+        _is_validation_loss(getattr(callback, "monitor", None))
+        or callable(getattr(callback, "monitor", None))
+        or not getattr(callback, "on_train", True)
+        for callback in _instances(callbacks)
+    )
+
+
+def _is_validation_loss(monitor: object) -> bool:
+    return isinstance(monitor, str) and monitor.startswith("valid_loss")
+
+
+def _instances(callbacks: list | None) -> Iterator[Callback]:
+    """Give callbacks as skorch makes them."""
+    for callback in _bare(callbacks):
+        yield callback() if isinstance(callback, type) else callback
+
+
+def _bare(callbacks: list | None) -> Iterator[Any]:
+    """Give callbacks without their names."""
+    for callback in callbacks or []:
+        yield callback[-1] if isinstance(callback, tuple) and len(callback) == 2 else callback
 
 
 def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:

@@ -163,7 +163,7 @@ class Heard(Callback):
         self.n_rows = []
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        self.n_rows.append(len(X.train))
+        self.n_rows.append(len(X))
 
 
 def test_callbacks_of_the_user_hear_of_the_fit_alone():

@@ -1,5 +1,7 @@
 """Layers of this package and of the user, in an autoencoder that is fitted."""
 
+from copy import deepcopy
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -192,6 +194,151 @@ def test_running_means_are_those_of_the_weights_kept():
     autoencoder = _fitted(encoder=_normalised, lr=10.0, lr_schedule="constant", max_epochs=2)
     assert autoencoder.best_epoch_ == 0
     assert not autoencoder.net_.module_.encoder.layers[0].running_mean.any()
+
+
+def _deep(in_features, out_features):
+    return nn.Sequential(
+        nn.BatchNorm1d(in_features),
+        nn.Linear(in_features, 12),
+        nn.Dropout(0.1),
+        nn.Linear(12, out_features),
+    )
+
+
+def _deep_lazily(in_features, out_features):
+    return nn.Sequential(
+        nn.LazyBatchNorm1d(), nn.LazyLinear(12), nn.Dropout(0.1), nn.LazyLinear(out_features)
+    )
+
+
+@pytest.mark.parametrize("names", [("encoder",), ("decoder",), ("encoder", "decoder")], ids=str)
+@pytest.mark.parametrize(
+    ("eager", "lazy"),
+    [(nn.Linear, lambda n_in, n_out: nn.LazyLinear(n_out)), (_deep, _deep_lazily)],
+    ids=["linear", "deep"],
+)
+def test_lazy_layers_are_those_of_the_widths_that_they_see(eager, lazy, names):
+    expected, autoencoder = (_fitted(**dict.fromkeys(names, half)) for half in (eager, lazy))
+    assert autoencoder.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(autoencoder.transform(X), expected.transform(X))
+    assert autoencoder.partial_fit(X).loss_ == expected.partial_fit(X).loss_
+
+
+def _with_lazy_layers_aside(in_features, out_features):
+    module = nn.Linear(in_features, out_features)
+    module.aside = nn.LazyLinear(3)
+    return module
+
+
+def _with_a_generator(in_features, out_features):
+    module = nn.Linear(in_features, out_features)
+    module.lines = (line for line in "abc")
+    return module
+
+
+class _WithWidth(nn.Linear):
+    def __init__(self, in_features, out_features, width):
+        super().__init__(in_features, out_features)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("half", "message"),
+    [
+        (lambda *widths: torch.jit.script(nn.Linear(*widths)), "no copy.*can be trained"),
+        (
+            lambda *widths: nn.Sequential(torch.jit.script(nn.Linear(*widths))),
+            "no copy.*can be trained",
+        ),
+        (
+            lambda *widths: torch.jit.trace(nn.Linear(*widths), torch.zeros(2, widths[0])),
+            "no copy.*can be trained",
+        ),
+        (_with_lazy_layers_aside, "lazy layers that no row goes through"),
+        (_with_a_generator, "can't be copied: .*generator"),
+        (_WithWidth, r"as encoder\(64, 4\).*'width'.*functools\.partial"),
+        (lambda: nn.Linear(64, 4), r"as encoder\(64, 4\).*takes 0 positional"),
+        (lambda n_in, n_out: nn.Embedding(n_in, n_out), "failed on two rows of 64 features"),
+        (lambda n_in, n_out: nn.Linear(n_in, n_out, device="meta"), "failed on two rows"),
+    ],
+)
+def test_layers_that_can_not_be_trained_are_named_with_why(half, message):
+    with pytest.raises(ValueError, match=f"(?s)encoder=.*{message}"):
+        _fitted(encoder=half)
+
+
+class _Counting(nn.Module):
+    """Has buffers of each kind, and writes into them while it trains."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.layer = nn.Linear(in_features, out_features)
+        self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("mean", torch.zeros(in_features), persistent=False)
+        self.register_buffer("nothing", None)
+
+    def forward(self, x):
+        if self.training:
+            self.n_steps += 1
+            self.mean = x.detach().mean(dim=0)
+        return self.layer(x - self.mean)
+
+
+def _compiled(in_features, out_features):
+    return torch.compile(nn.Linear(in_features, out_features), backend="eager")
+
+
+def _compiled_in_place(in_features, out_features):
+    module = nn.Linear(in_features, out_features)
+    module.compile(backend="eager")
+    return module
+
+
+def _hooked(in_features, out_features):
+    module = nn.Linear(in_features, out_features)
+    module.register_forward_hook(lambda module, x, y: 2 * y)
+    return module
+
+
+def _normed(in_features, out_features):
+    return nn.utils.parametrizations.weight_norm(nn.Linear(in_features, out_features))
+
+
+def _frozen(in_features, out_features):
+    return nn.Linear(in_features, out_features).requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        partial(_WithWidth, width=3),
+        _Counting,
+        _compiled,
+        _compiled_in_place,
+        _hooked,
+        _normed,
+        _frozen,
+    ],
+)
+def test_layers_of_every_kind_are_trained_copied_and_go_on(half):
+    autoencoder = _fitted(encoder=half, warm_start=True, max_epochs=2)
+    assert autoencoder.best_loss_ <= autoencoder.pca_loss_
+
+    copied = deepcopy(autoencoder).partial_fit(X)
+    assert copied.loss_ == autoencoder.partial_fit(X).loss_
+    np.testing.assert_array_equal(copied.transform(X), autoencoder.transform(X))
+    assert autoencoder.fit(X).n_iter_ == 5
+
+
+def test_a_module_that_a_function_gives_each_time_stays_the_users():
+    own = nn.Linear(64, 4)
+    before = own.weight.clone()
+    autoencoder = _fitted(encoder=lambda *widths: own)
+    np.testing.assert_array_equal(own.weight.detach(), before.detach())
+    assert own.training
+    np.testing.assert_array_equal(
+        _fitted(encoder=lambda *widths: own).transform(X), autoencoder.transform(X)
+    )
 
 
 # Codes that carry nothing

@@ -5,16 +5,18 @@ import subprocess
 import sys
 from copy import copy, deepcopy
 from functools import partial
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas
 import pytest
 import torch
-from _testing import having, with_parameters
+from _testing import SMALL, having, with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from skorch.callbacks import EpochScoring, LRScheduler
+from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.exceptions import DeviceWarning
 from torch import nn
 
 from sklearn_ae.nn import dense
@@ -137,6 +139,17 @@ def test_a_fresh_process_gives_the_same_and_goes_on_the_same(autoencoder, digits
         assert_array_equal(later, estimator.partial_fit(digits).transform(digits), err_msg=name)
 
 
+def test_what_a_notebook_defines_is_copied_and_sent_to_other_processes(autoencoder):
+    script = (Path(__file__).parent / "_notebook.py").read_text()
+    parameters = repr(having(type(autoencoder), SMALL))
+
+    subprocess.run(
+        [sys.executable, "-c", script, type(autoencoder).__name__, parameters],
+        check=True,
+        timeout=300,
+    )
+
+
 def test_dropout_goes_on_as_the_original(autoencoder, digits, duplicate):
     original = with_parameters(autoencoder, encoder=with_dropout).partial_fit(digits)
 
@@ -153,16 +166,55 @@ def test_joblib_restores_what_it_dumped(autoencoder, digits, tmp_path):
     assert_same(all_of(restored, digits), all_of(fitted, digits))
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_pickle_holds_no_rows_and_each_weight_once(autoencoder, digits, method):
+@pytest.mark.parametrize(
+    ("method", "optimizer"), [("fit", "adamw"), ("fit", "sgd"), ("partial_fit", torch.optim.SGD)]
+)
+def test_a_pickle_holds_no_rows_and_each_weight_once(autoencoder, digits, method, optimizer):
     rows = np.tile(digits, (20, 1))
-    with_parameters(autoencoder, hidden_layer_sizes=(1000,), optimizer=torch.optim.SGD)
+    scheduler = LRScheduler("StepLR", step_size=2)  # which holds the optimizer
+    with_parameters(
+        autoencoder, hidden_layer_sizes=(1000,), optimizer=optimizer, callbacks=[scheduler]
+    )
 
     fitted = getattr(autoencoder, method)(rows)
 
     weights = sum(weight.nbytes for weight in fitted.net_.module_.state_dict().values())
     assert len(pickle.dumps(fitted)) < 1.1 * weights
     assert len(pickle.dumps(fitted)) < 0.5 * rows.nbytes
+
+
+class Moments(Callback):
+    """Counts the parameters that the optimizer keeps something of, as a training ends."""
+
+    def on_train_end(self, net, **kwargs):
+        self.n_kept = len(net.optimizer_.state)
+
+
+def test_a_fit_leaves_no_moments_which_are_of_other_weights_than_those_kept(autoencoder, digits):
+    with_parameters(autoencoder, optimizer="adam", callbacks=[("moments", Moments())])
+
+    net = autoencoder.fit(digits).net_
+
+    n_parameters = len(list(net.module_.parameters()))
+    assert dict(net.callbacks_)["moments"].n_kept == n_parameters
+    assert not net.optimizer_.state
+    assert len(autoencoder.partial_fit(digits).net_.optimizer_.state) == n_parameters
+
+
+def test_a_net_is_loaded_where_its_device_is_lacking(autoencoder, digits):
+    """One on the CPU says that it is elsewhere."""
+    fitted = autoencoder.partial_fit(digits)
+    fitted.net_.device = "cuda"
+    pickled = pickle.dumps(fitted)
+
+    with pytest.warns(DeviceWarning):
+        other = pickle.loads(pickled)
+
+    assert other.net_.device == "cpu"
+    fitted.net_.device = "cpu"
+    assert_same(all_of(other, digits), all_of(fitted, digits))
+    later = fitted.partial_fit(digits)
+    assert_same(all_of(other.partial_fit(digits), digits), all_of(later, digits))
 
 
 def test_a_pickle_keeps_the_names_of_a_frame(autoencoder, digits, duplicate):

@@ -1,12 +1,17 @@
 """skorch's callbacks, with the results that a plain skorch net gives."""
 
+import pickle
 from copy import deepcopy
+from threading import Lock
 
 import numpy as np
 import pytest
 import torch
-from _testing import with_parameters
+from _testing import small, with_parameters
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.model_selection import cross_validate
 from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
@@ -14,15 +19,18 @@ from skorch.callbacks import (
     EarlyStopping,
     EpochScoring,
     GradientNormClipping,
+    InputShapeSetter,
     LRScheduler,
     PrintLog,
+    TrainEndCheckpoint,
 )
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 N_EPOCHS = 5
+EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 
 
 @pytest.fixture
@@ -206,8 +214,7 @@ def test_a_callback_hears_of_the_same_in_the_same_order(fit_both, X):
 
         return listen
 
-    events = [name for name in vars(Callback) if name.startswith("on_")]
-    Listener = type("Listener", (Callback,), {name: listening_to(name) for name in events})
+    Listener = type("Listener", (Callback,), {name: listening_to(name) for name in EVENTS})
 
     fit_both(Listener(), X_val=X[:50])
 
@@ -263,3 +270,303 @@ def test_a_callback_ends_the_fit_as_in_skorch(autoencoder, digits):
     fitted = with_parameters(autoencoder, callbacks=[Stop()]).fit(digits)
 
     assert fitted.n_iter_ == 3
+
+
+def callback(**events):
+    """Give a callback that does something at some events."""
+    listeners = {
+        event: lambda callback, net, do=do, **kwargs: do(net, **kwargs)
+        for event, do in events.items()
+    }
+    return type("Own", (Callback,), listeners)()
+
+
+# Who moves the learning rate
+
+
+class OwnScheduler(LRScheduler):
+    """A scheduler of the user's."""
+
+
+@pytest.mark.parametrize("lr_schedule", ["cosine", "one_cycle"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        LRScheduler,
+        LRScheduler("StepLR", step_size=1),
+        ("plateau", LRScheduler(ReduceLROnPlateau, monitor="train_loss")),
+        ("named class", LRScheduler),
+        OwnScheduler(),
+    ],
+    ids=["class", "instance", "named", "named class", "subclass"],
+)
+def test_a_scheduler_beside_a_schedule_is_refused_before_training(
+    autoencoder, digits, given, lr_schedule
+):
+    with_parameters(
+        autoencoder,
+        lr_schedule=lr_schedule,
+        callbacks=[callback(on_train_begin=lambda net, **_: pytest.fail("trained")), given],
+    )
+
+    message = rf"callbacks=.*Scheduler moves.*lr_schedule='{lr_schedule}'.*'constant'"
+    with pytest.raises(ValueError, match=message):
+        autoencoder.fit(digits)
+
+
+def halve_in_groups(net, **kwargs):
+    for group in net.optimizer_.param_groups:
+        group["lr"] /= 2
+
+
+def halve_by_parameter(net, **kwargs):
+    net.set_params(lr=net.lr / 2)
+
+
+MOVES_OF_THE_RATE = pytest.mark.parametrize("halve", [halve_in_groups, halve_by_parameter])
+
+
+@MOVES_OF_THE_RATE
+@pytest.mark.parametrize(
+    "event",
+    ["on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end", "on_grad_computed"],
+)
+@pytest.mark.parametrize("lr_schedule", ["cosine", "one_cycle"])
+def test_a_callback_that_moves_the_rate_of_a_schedule_is_told_of(
+    autoencoder, digits, lr_schedule, event, halve
+):
+    moving = callback(**{event: halve})
+    with_parameters(autoencoder, lr_schedule=lr_schedule, callbacks=[moving])
+
+    message = rf"callbacks=.*learning rate was set.*lr_schedule='{lr_schedule}'.*'constant'"
+    with pytest.raises(ValueError, match=message):
+        autoencoder.fit(digits)
+    assert not hasattr(autoencoder, "net_")
+
+
+@MOVES_OF_THE_RATE
+@pytest.mark.parametrize("lr_schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_rate_that_is_set_as_training_begins_is_that_of_the_fit(
+    autoencoder, digits, lr_schedule, halve
+):
+    with_parameters(autoencoder, lr_schedule=lr_schedule)
+    halved = clone(autoencoder).set_params(callbacks=[callback(on_train_begin=halve)])
+
+    expected = autoencoder.set_params(lr=autoencoder.lr / 2).fit(digits).loss_curve_
+    assert halved.fit(digits).loss_curve_ == expected
+
+
+def test_any_callback_may_move_the_rate_of_partial_fit_which_has_no_schedule(autoencoder, digits):
+    scheduler = LRScheduler("LambdaLR", lr_lambda=lambda epoch: 1e-20)
+    with_parameters(autoencoder, lr_schedule="one_cycle", linear_shortcut=False)
+    rebuilt = autoencoder.partial_fit(digits).reconstruct(digits)
+
+    autoencoder.set_params(callbacks=[scheduler]).partial_fit(digits)
+
+    assert_array_equal(autoencoder.reconstruct(digits), rebuilt)
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+@pytest.mark.parametrize("joins_later", [False, True])
+def test_a_scheduler_goes_on_by_the_epochs_done(autoencoder, digits, again, joins_later):
+    scheduler = LRScheduler("LambdaLR", lr_lambda=lambda epoch: 1 / (1 + epoch), event_name="rate")
+    with_parameters(autoencoder, warm_start=True, callbacks=None if joins_later else [scheduler])
+    fitted = autoencoder.fit(digits)
+    before = fitted.n_iter_
+
+    getattr(fitted.set_params(callbacks=[scheduler]), again)(digits)
+
+    rates = [autoencoder.lr / (1 + epoch) for epoch in range(before, fitted.n_iter_)]
+    np.testing.assert_allclose(fitted.net_.history[before:, "rate"], rates)
+
+
+# Who looks at validation rows
+
+
+def is_best(net):
+    return net.history[-1, "valid_loss_best"]
+
+
+LOOKING = {
+    "class": lambda path: EarlyStopping,
+    "stopping": lambda path: EarlyStopping(),
+    "named": lambda path: ("stop", EarlyStopping()),
+    "checkpoint": lambda path: Checkpoint(dirname=path),
+    "plateau": lambda path: LRScheduler(ReduceLROnPlateau, monitor="valid_loss"),
+    "function": lambda path: Checkpoint(is_best, dirname=path),
+    "score": lambda path: EpochScoring("neg_mean_squared_error"),
+}
+NOT_LOOKING = {
+    "stopping": EarlyStopping("train_loss"),
+    "scheduler": LRScheduler("StepLR", step_size=2),
+    "score": EpochScoring("neg_mean_squared_error", on_train=True),
+    "log": PrintLog(sink=len),
+}
+
+
+@pytest.mark.parametrize("given", LOOKING.values(), ids=LOOKING)
+def test_rows_are_held_out_for_callbacks_that_look_at_them(autoencoder, digits, tmp_path, given):
+    callbacks = [given(tmp_path)]
+    with_parameters(autoencoder, early_stopping="auto", callbacks=callbacks)
+
+    assert autoencoder.fit(digits).validation_loss_curve_ is not None
+
+
+@pytest.mark.parametrize("given", NOT_LOOKING.values(), ids=NOT_LOOKING)
+def test_no_rows_are_held_out_for_others(autoencoder, digits, given):
+    with_parameters(autoencoder, early_stopping="auto", callbacks=[given])
+
+    assert autoencoder.fit(digits).validation_loss_curve_ is None
+
+
+def test_a_cross_validation_stops_early_as_the_fit_does(autoencoder, digits):
+    rows = np.tile(digits, (6, 1))
+    with_parameters(autoencoder, early_stopping="auto", callbacks=[EarlyStopping()])
+
+    autoencoder.fit(rows)
+
+    folds = cross_validate(autoencoder, rows, cv=2, error_score="raise", return_estimator=True)
+    assert all(fitted.validation_loss_curve_ for fitted in folds["estimator"])
+
+
+@pytest.mark.parametrize("given", sorted(LOOKING.keys() - {"function", "score"}))
+def test_a_callback_that_monitors_no_rows_is_refused_before_training(
+    autoencoder, digits, tmp_path, given
+):
+    callbacks = [
+        callback(on_train_begin=lambda net, **_: pytest.fail("trained")),
+        LOOKING[given](tmp_path),
+    ]
+    with_parameters(autoencoder, early_stopping=False, callbacks=callbacks)
+
+    for method in (autoencoder.fit, autoencoder.partial_fit):
+        with pytest.raises(ValueError, match=r"monitors 'valid_loss.*early_stopping=True or X_val"):
+            method(digits)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        callback(on_epoch_end=lambda net, **_: is_best(net)),
+        Checkpoint(is_best),
+        LRScheduler(ReduceLROnPlateau, monitor=is_best),
+    ],
+    ids=["own", "checkpoint", "plateau"],
+)
+def test_a_callback_that_finds_no_validation_loss_is_told_how_to_have_one(
+    autoencoder, digits, method, given
+):
+    with_parameters(autoencoder, early_stopping=False, warm_start=True)
+    n_before = autoencoder.fit(digits, X_val=digits[:50]).n_iter_
+    autoencoder.set_params(callbacks=[given])
+
+    with pytest.raises(ValueError, match=r"valid_loss_best.*early_stopping=True or X_val"):
+        getattr(autoencoder, method)(digits)
+    assert autoencoder.n_iter_ == n_before
+
+
+# What a callback gets and keeps
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_callback_gets_the_rows_that_were_passed(autoencoder, digits, method, container):
+    seen = []
+    look = callback(
+        on_train_begin=lambda net, X, y: seen.append(X),
+        on_train_end=lambda net, X, y: seen.append(X),
+    )
+    with_parameters(autoencoder, callbacks=[look])
+    weight = np.arange(len(digits)) % 3  # some rows don't count
+
+    getattr(autoencoder, method)(container(digits), sample_weight=weight)
+
+    for X in seen:
+        assert X.shape == digits.shape
+        assert_array_equal(X[3:7].toarray() if container is csr_array else X[3:7], digits[3:7])
+    assert len(seen) == 2
+
+
+def set_width(net, X, y):
+    net.set_params(module__input_dim=X.shape[-1])
+
+
+@pytest.mark.parametrize(
+    "given", [InputShapeSetter(), callback(on_train_begin=set_width)], ids=["skorch's", "own"]
+)
+def test_a_callback_that_sets_a_width_is_told_what_the_network_is_built_from(
+    autoencoder, digits, given
+):
+    with_parameters(autoencoder, callbacks=[given])
+
+    with pytest.raises(ValueError, match=r"module__input_dim.*64 features"):
+        autoencoder.fit(digits)
+
+
+class Saving(Callback):
+    """Pickles the net, and a copy of it, at each event."""
+
+    def __init__(self):
+        self.saved = []
+
+    def save(self, net, **kwargs):
+        pickles = [pickle.dumps(net), pickle.dumps(deepcopy(net))]
+        loaded = pickle.loads(pickles[0])
+        self.saved.append((max(map(len, pickles)), [name for name, _ in loaded.callbacks_]))
+
+
+for event in EVENTS:
+    setattr(Saving, event, Saving.save)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_is_saved_of_a_net_in_training_has_neither_rows_nor_guests(digits, method):
+    rows = np.tile(digits, (20, 1))
+
+    fitted = getattr(small(max_epochs=2, batch_size=2000, callbacks=[Saving()]), method)(rows)
+
+    saved = dict(fitted.net_.callbacks_)["Saving"].saved
+    assert len(saved) == 2 + 2 * fitted.n_iter_ + 3 * 2 * fitted.n_iter_
+    # Beside the weights there are two moments of each.
+    weights = sum(weight.nbytes for weight in fitted.net_.module_.state_dict().values())
+    assert max(size for size, _ in saved) < 3 * weights + 50_000 < rows.nbytes / 4
+    assert all(names == [name for name, _ in fitted.net_.callbacks_] for _, names in saved)
+
+
+@pytest.mark.parametrize("Kind", [Checkpoint, TrainEndCheckpoint])
+def test_a_checkpoint_of_the_whole_net_is_of_the_net_alone_and_can_be_used(
+    autoencoder, digits, tmp_path, Kind
+):
+    rows = np.tile(digits, (20, 1))
+    options = {"monitor": None} if Kind is Checkpoint else {}
+    checkpoint = Kind(dirname=str(tmp_path), f_pickle="net.pkl", **options)
+
+    fitted = with_parameters(autoencoder, callbacks=[checkpoint]).fit(rows)
+
+    (path,) = tmp_path.glob("*net.pkl")
+    assert path.stat().st_size < 5 * len(pickle.dumps(fitted.net_.module_)) < rows.nbytes
+    net = pickle.loads(path.read_bytes())
+    assert net.predict(digits).shape == digits.shape
+    assert len(net.fit(digits).history) == fitted.max_epochs
+
+
+class Locked(Callback):
+    """Holds what can't be copied or pickled while, and after, it listens."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.net_, self.lock_ = net, Lock()
+
+
+def test_a_callback_that_cannot_be_copied_stands_in_nobodys_way(autoencoder, digits):
+    with_parameters(autoencoder, callbacks=[Locked()], warm_start=True)
+
+    autoencoder.fit(digits).partial_fit(digits).partial_fit(digits).fit(digits)
+
+    copied = deepcopy(autoencoder)
+    assert_array_equal(copied.transform(digits), autoencoder.transform(digits))
+    assert_array_equal(
+        copied.partial_fit(digits).transform(digits),
+        autoencoder.partial_fit(digits).transform(digits),
+    )

@@ -10,6 +10,10 @@ import torch
 from _testing import having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import EarlyStopping
+from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 
 from sklearn_ae.nn import dense
 
@@ -133,6 +137,50 @@ def test_a_net_of_ones_own_layers_is_built_anew_too(autoencoder, digits):
     net = with_parameters(autoencoder, encoder=own).fit(digits).net_
 
     assert_same_weights(clone(net).initialize().module_, net.module())
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_net_holds_rows_out_where_it_is_told_to(fitted, digits, method):
+    splits = {"a share": ValidSplit(5), "given rows": predefined_split(Dataset(digits[:50], None))}
+    for train_split in splits.values():
+        net = clone(fitted.net_).set_params(
+            train_split=train_split, callbacks=[("stop", EarlyStopping())]
+        )
+        getattr(net, method)(digits)
+
+        rows = net.get_dataset(train_split(Dataset(digits), None)[1])
+        assert net.history[-1, "valid_loss"] == pytest.approx(net.evaluate(rows))
+
+
+def test_the_net_says_which_width_it_takes(fitted, digits):
+    with pytest.raises(ValueError, match=r"X has 9 features.*takes 64"):
+        fitted.net_.partial_fit(digits[:, :9])
+
+
+def test_the_net_says_what_its_network_is_built_from(fitted):
+    with pytest.raises(ValueError, match=r"module__width.*parameters of .*Autoencoder"):
+        fitted.net_.set_params(module__width=3)
+
+
+@pytest.mark.parametrize("lr_schedule", ["constant", "one_cycle"])
+def test_a_loop_of_the_net_begins_with_its_rate_each_time(autoencoder, digits, lr_schedule):
+    net = with_parameters(autoencoder, lr_schedule=lr_schedule).partial_fit(digits).net_
+    for _ in range(2):
+        net.fit_loop(digits, epochs=2)
+
+    losses = net.history[:, "train_loss"]
+    assert losses[4] < losses[3] < losses[2] < losses[1]
+    assert {group["lr"] for group in net.optimizer_.param_groups} == {autoencoder.lr}
+
+
+def test_a_search_over_the_net_finds_its_parameters(fitted, digits):
+    grid = {"lr": [1e-30, 1e-2], "max_epochs": [2]}
+    search = GridSearchCV(clone(fitted.net_), grid, cv=2, scoring="neg_mean_squared_error")
+
+    search.fit(digits, digits)
+
+    assert search.best_params_["lr"] == 1e-2
+    assert len(search.best_estimator_.history) == 2
 
 
 def test_the_net_says_what_it_predicts(fitted, digits):

@@ -92,16 +92,16 @@ class KeepBest(Callback):
             return -inf if self.monitor_ == "valid_loss" else self.least_loss_
 
 
-def own_copy(callback: Any) -> Any:
-    """Copy a callback, or a pair of a name and one, which keeps what it sees in itself."""
-    if isinstance(callback, type):
-        return callback
+def own_copy(callback: Any, memo: dict[int, Any] | None = None) -> Any:
+    """Copy a callback, or a list or pair with one, so that it keeps what it sees in itself."""
+    memo = {} if memo is None else memo
+    if isinstance(callback, list | tuple):
+        return type(callback)(own_copy(each, memo) for each in callback)
     try:
-        return deepcopy(callback)
+        return deepcopy(callback, memo)
     except Exception:  # of what can't be copied, such as a connection, there is one
-        if isinstance(callback, tuple):
-            return callback[0], copy(callback[1])
-        return copy(callback)
+        memo[id(callback)] = copy(callback)
+        return memo[id(callback)]
 
 
 def _copy_of_weights(net: NeuralNet) -> dict[str, Any]:

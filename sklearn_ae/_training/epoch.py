@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import inf, isfinite
-from typing import NamedTuple, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -14,19 +14,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from sklearn_ae._training.batches import Batch, Rows, batch_sizes, n_batches, rows_at_once
 from sklearn_ae._training.listening import ListenedToNet
 from sklearn_ae._training.objective import Objective
-from sklearn_ae._training.optimizers import start_schedule
+from sklearn_ae._training.optimizers import rates_moved, rates_of
 from sklearn_ae._training.random import seeded
+from sklearn_ae._training.split import Split
 from sklearn_ae._training.step import ExactStep, allows_exact_step
 from sklearn_ae.nn import Autoencoder
 from sklearn_ae.noise import Typical
-
-
-class Split(NamedTuple):
-    """All rows, those of them that are trained on, and those to judge the weights by."""
-
-    all: Rows
-    train: Rows
-    validation: Rows | None = None
 
 
 class TrainedNet(ListenedToNet):
@@ -104,34 +97,42 @@ class TrainedNet(ListenedToNet):
         """
         split = self._split_of(X)
         epochs = self.max_epochs if epochs is None else epochs
-        scheduler = start_schedule(
+        with rates_moved(
             self.optimizer_,
             self.lr_schedule if scheduled and epochs else "constant",
-            lr=self.lr,
             n_steps=n_batches(len(split.train), self.batch_size) * epochs,
-        )
-        if scheduler is not None and self._allows_exact_step():
-            # A step of nothing, without which the schedule would warn that none was taken.
-            self.optimizer_.zero_grad()
-            self.optimizer_.step()
-        datasets = {"dataset_train": split.train, "dataset_valid": split.validation}
-        for _ in range(epochs):
-            n_done = len(self.history)
-            try:
-                self.notify("on_epoch_begin", **datasets)
-                self._record(self._losses_of_an_epoch(split, scheduler))
-            except KeyboardInterrupt:
-                del self.history[n_done:]
-                self.interrupted_ = True
-                raise
-            self.notify("on_epoch_end", **datasets)
+        ) as scheduler:
+            if scheduler is not None and self._allows_exact_step():
+                # A step of nothing, without which the schedule would warn that none was taken.
+                self.optimizer_.zero_grad()
+                self.optimizer_.step()
+            for _ in range(epochs):
+                self._run_epoch(split, scheduler)
         return self
+
+    def _run_epoch(self, split: Split, scheduler: LRScheduler | None) -> None:
+        datasets = {"dataset_train": split.train, "dataset_valid": split.validation}
+        n_done = len(self.history)
+        try:
+            self.notify("on_epoch_begin", **datasets)
+            self._record(self._losses_of_an_epoch(split, scheduler))
+        except KeyboardInterrupt:
+            del self.history[n_done:]
+            self.interrupted_ = True
+            raise
+        self.notify("on_epoch_end", **datasets)
 
     def _split_of(self, X: object) -> Split:
         if isinstance(X, Split):
             return X
         rows = self.get_dataset(X)
-        return Split(rows, rows)
+        n_features = len(self.module_.rescale.shift)
+        if rows.n_features != n_features:
+            raise ValueError(f"X has {rows.n_features} features, but the net takes {n_features}.")
+        if self.train_split is None:
+            return Split(rows, rows)
+        train, validation = self.train_split(rows, None)
+        return Split(rows, self.get_dataset(train), self.get_dataset(validation))
 
     def _losses_of_an_epoch(self, split: Split, scheduler: LRScheduler | None) -> dict[str, float]:
         losses = {"train_loss": self.train_epoch(split.train, scheduler)}
@@ -158,7 +159,7 @@ class TrainedNet(ListenedToNet):
                 loss.copy_(step(batch))
                 weights.append(batch.total_weight)
                 if scheduler is not None:
-                    scheduler.step()
+                    self._move_rates(scheduler)
         self.history.record("train_batch_count", len(losses))
         mean_loss = _average(losses, weights)
         if not isfinite(mean_loss):
@@ -172,6 +173,15 @@ class TrainedNet(ListenedToNet):
             self.history.record_batch("train_loss", mean_loss)
             self.history.record_batch("train_batch_size", len(rows))
         return mean_loss
+
+    def _move_rates(self, scheduler: LRScheduler) -> None:
+        rates = rates_of(self.optimizer_)
+        if rates != scheduler.get_last_lr():
+            raise ValueError(
+                f"callbacks={self.callbacks}: the learning rate was set to {rates[0]} while "
+                f"lr_schedule={self.lr_schedule!r} moves it. Use lr_schedule='constant'."
+            )
+        scheduler.step()
 
     def draw_batches(self, n_samples: int) -> tuple[NDArray[np.intp], list[int]]:
         """Give the rows of an epoch in the order in which they come, and how many a batch has.

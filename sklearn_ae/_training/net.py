@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from skorch.exceptions import SkorchException
 from skorch.history import History
-from skorch.utils import data_from_dataset, is_dataset
-from torch import Generator, Tensor
+from skorch.utils import data_from_dataset, get_map_location, is_dataset
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 from sklearn_ae._training.batches import Batch, Rows, rows_at_once
 from sklearn_ae._training.callbacks import own_copy
@@ -44,7 +46,8 @@ class AutoencoderNet(TrainedNet):
     seed : int, default=0
         Where the net's own generator starts.
     **skorch_parameters
-        As in `skorch.NeuralNet`. The criterion is an `Objective`.
+        As in `skorch.NeuralNet`. The criterion is an `Objective`, and no rows are held out
+        unless `train_split` does it.
 
     Attributes
     ----------
@@ -82,7 +85,7 @@ class AutoencoderNet(TrainedNet):
         self.bfloat16 = bfloat16
         self.lr_schedule = lr_schedule
         self.seed = seed
-        super().__init__(module, **skorch_parameters)
+        super().__init__(module, **{"train_split": None, **skorch_parameters})
 
     # What skorch asks for
 
@@ -155,6 +158,14 @@ class AutoencoderNet(TrainedNet):
             if method_name != "on_train_end":
                 raise
             self.interrupted_ = True
+        except (KeyError, ValueError, SkorchException) as error:  # as skorch's callbacks differ
+            has_rows = any("valid_loss" in row for row in self.history[-1:])
+            if has_rows or "valid_loss" not in str(error):
+                raise
+            raise ValueError(
+                f"callbacks={self.callbacks}: {error.args[0]} It is recorded where rows are held "
+                "out. Use fit with early_stopping=True or X_val."
+            ) from error
 
     def get_iterator(self, dataset: Rows, training: bool = False) -> Iterator:
         """Give input and target of whole batches."""
@@ -185,16 +196,57 @@ class AutoencoderNet(TrainedNet):
         self.generator_.set_state(other.generator_.get_state())
         take_state(self.optimizer_, self.module_, other.optimizer_, other.module_)
         if callbacks:
-            self.callbacks_ = [(name, own_copy(each)) for name, each in other.callbacks_]
+            self.callbacks_ = own_copy(other.callbacks_)
+
+    def forget_steps(self) -> None:
+        """Let the optimizer begin anew, since what it keeps is of weights that are not kept.
+
+        With Adam that is twice the size of the weights.
+        """
+        self.optimizer_.state.clear()
 
     def snapshot(self, weights: dict[str, Tensor]) -> Self:
-        """Give a net of its own that goes on from here, with other weights."""
+        """Give a net of its own that goes on from other weights."""
         net = copy(self)
         net.callbacks_ = []
         parts = (self.module_, self.optimizer_, self.generator_, self.history_, self.least_)
         net.module_, net.optimizer_, net.generator_, net.history_, net.least_ = deepcopy(parts)
         net.module_.load_state_dict(weights)
+        net.forget_steps()
         return net
+
+    # skorch pickles and copies by bytes that plain pickle writes, which knows nothing of what a
+    # notebook or a function defines, and hides it from cloudpickle.
+
+    def __copy__(self) -> Self:
+        """Give a net of the same parts, without guests."""
+        net = type(self).__new__(type(self))
+        net.__dict__.update(self.__dict__, guests_=([], []))
+        return net
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Give a net of its own; of what a callback holds that can't be copied there is one."""
+        net = memo[id(self)] = copy(self)
+        for name, part in list(net.__dict__.items()):
+            copied = own_copy if name.startswith("callbacks") else deepcopy
+            net.__dict__[name] = copied(part, memo)
+        return net
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give the parts, on the CPU, since who loads them may have no other device."""
+        parts = copy(self).__dict__
+        if self.device != "cpu":
+            parts = deepcopy(parts, {id(self): self})  # a callback may hold the net
+            _move(parts, "cpu")
+        return parts
+
+    def __setstate__(self, parts: dict[str, Any]) -> None:
+        """Take the parts, and to their device where there is one; skorch warns where not."""
+        self.__dict__.update(parts)
+        if parts["device"] != "cpu":
+            found = get_map_location(parts["device"])
+            self.device = str(self._check_device(parts["device"], found))
+            _move(parts, self.device)
 
     # Using
 
@@ -224,3 +276,12 @@ class AutoencoderNet(TrainedNet):
         if objective.loss.degree is not None:
             errors = errors * self.module_.rescale.scale.to(dtype) ** objective.loss.degree
         return errors if per_feature else objective.mean_of_rows(errors, batch.observed)[:, None]
+
+
+def _move(parts: dict[str, Any], device: str) -> None:
+    for part in parts.values():
+        if isinstance(part, nn.Module):
+            part.to(device)
+    for part in parts.values():
+        if isinstance(part, Optimizer):
+            part.load_state_dict(part.state_dict())  # to where the parameters are now

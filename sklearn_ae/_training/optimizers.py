@@ -1,5 +1,7 @@
 """What updates the weights: the optimizers, what they decay, and how their learning rate goes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -84,23 +86,51 @@ def decaying_layers_alone(
     return [group for group in split if group["params"]]
 
 
-def set_rates(optimizer: Optimizer, lr: float) -> list[float]:
-    """Set the learning rate of each group, and give them: its own in `own_lr`, or `lr`."""
+def set_rates(optimizer: Optimizer, lr: float) -> None:
+    """Set the learning rate of each group: its own in `own_lr`, or `lr`.
+
+    It is also what a scheduler that goes on, or joins later, takes for the first.
+    """
     for group in optimizer.param_groups:
-        group["lr"] = group.get("own_lr", lr)
+        group["lr"] = group["initial_lr"] = group.get("own_lr", lr)
+
+
+def rates_of(optimizer: Optimizer) -> list[float]:
+    """Give the learning rate of each group."""
     return [group["lr"] for group in optimizer.param_groups]
 
 
-def start_schedule(
-    optimizer: Optimizer, lr_schedule: str, *, lr: float, n_steps: int
-) -> LRScheduler | None:
-    """Give what changes the learning rate after each step, if anything does."""
+@contextmanager
+def rates_moved(
+    optimizer: Optimizer, lr_schedule: str, *, n_steps: int
+) -> Iterator[LRScheduler | None]:
+    """Give what changes the learning rates after each step, if anything does.
+
+    The greatest rate of each group is the one that it has, and it has it again afterwards.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    lr_schedule : {"constant", "cosine", "one_cycle"}
+    n_steps : int
+        How many there will be.
+
+    Yields
+    ------
+    scheduler : LRScheduler or None
+    """
     if lr_schedule == "constant":
-        return None
-    rates = set_rates(optimizer, lr)
-    if lr_schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=n_steps)
-    return OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1, cycle_momentum=False)
+        yield None
+        return
+    rates = rates_of(optimizer)
+    try:
+        if lr_schedule == "cosine":
+            yield CosineAnnealingLR(optimizer, T_max=n_steps)
+        else:
+            yield OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1, cycle_momentum=False)
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate
 
 
 def take_state(

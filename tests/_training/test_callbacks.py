@@ -16,7 +16,7 @@ from torch import nn
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training import callbacks
 from sklearn_ae._training.callbacks import Convergence, KeepBest
-from sklearn_ae._training.epoch import Split
+from sklearn_ae._training.split import Split
 
 X = load_digits().data[:200]
 

@@ -14,10 +14,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from sklearn_ae._training import batches as batches_file
 from sklearn_ae._training.batches import Batch, Rows
-from sklearn_ae._training.epoch import Split
 from sklearn_ae._training.losses import LOSSES, resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.objective import Objective
+from sklearn_ae._training.split import Split
 from sklearn_ae.nn import (
     OUTPUT_ACTIVATIONS,
     Autoencoder,
