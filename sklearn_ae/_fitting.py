@@ -57,7 +57,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         observed : array-like of bool of shape (n_samples, n_features), default=None
             The entries that are known. What stands in the others, NaN included, does not
             matter: the mean of the feature goes in, and the loss does not count them. None
-            is all of them.
+            is all of them, but for those that a masked array masks.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to judge the weights by, instead of some held out from X.
         observed_val : array-like of bool of shape (n_val, n_features), default=None
@@ -119,7 +119,8 @@ class _Fitting(CallbackSupportMixin, _Input):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative. None is a weight of 1 each.
         observed : array-like of bool of shape (n_samples, n_features), default=None
-            The entries that are known. None is all of them.
+            The entries that are known. None is all of them, but for those that a masked
+            array masks.
 
         Returns
         -------
