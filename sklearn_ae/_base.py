@@ -132,7 +132,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Raises
         ------
         ValueError
-            If nothing is observed of a row, or its error is beyond float64.
+            If nothing is observed of a row, or its error is beyond float64 or below it.
         """
         rows = self._check_rows_to_use(X, observed)
         if rows.observed is not None and not per_feature and not rows.observed.any(axis=1).all():
@@ -142,6 +142,12 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
                 "such rows out."
             )
         net = self.net_
+        units = net.error_units
+        if (units.min() if per_feature else units.max()) < np.finfo(np.float64).tiny:
+            raise ValueError(
+                f"X: errors in units of {units.min().item():.3g} are below float64. Fit to X "
+                "times a constant."
+            )
         errors = np.empty((len(rows), self.n_features_in_ if per_feature else 1))
         for chunk, batch in self._batches(rows):
             errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
@@ -204,23 +210,25 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         check_is_fitted(self)
         checked = self._check_rows(X, sample_weight, observed, min_samples=2)
         rows = rows_that_count(checked, np.float64)
+        of_rows = moments(rows)
+        # Squares of the smallest numbers are none: a power of two takes no digit from them.
+        unit = np.exp2(np.frexp((of_rows.high - of_rows.low).max())[1])
         module = self.net_.module_
         left, total = np.zeros(rows.n_features), np.zeros(rows.n_features)
         for _, batch in self._batches(rows):
-            squares = (batch.x.double() - module(batch.x).double()).square().cpu().numpy()
-            weight = np.ones((len(squares), 1))
+            x, output = (part.cpu().double().numpy() for part in (batch.x, module(batch.x)))
+            weight = np.ones((len(x), 1))
             if batch.weight is not None:
                 weight = batch.weight.cpu().numpy()[:, None]
             if batch.observed is not None:
                 weight = weight * batch.observed.cpu().numpy()
-            left += (weight * squares).sum(axis=0)
-            total += weight.sum(axis=0)
-        _checked(left)
-        variance = moments(rows).variance
-        varies = variance > 0  # a constant feature has no share of the variance
+            with np.errstate(over="ignore"):  # infinite ones are told of
+                left += (weight * np.square((x - output) / unit)).sum(axis=0)
+                total += (weight * np.square((x - of_rows.mean) / unit)).sum(axis=0)
+        varies = of_rows.variance > 0  # a constant feature has no share of the variance
         if not varies.any():
             return float(np.mean(left == 0))
-        return float(1 - left[varies].sum() / (variance * total)[varies].sum())
+        return float(1 - _checked(left[varies]).sum() / total[varies].sum())
 
     def _check_rows_to_use(self, X: ArrayLike, observed: ArrayLike | None = None) -> Rows:
         """Check that there is a network, and rows that it takes.

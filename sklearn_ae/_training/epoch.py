@@ -60,7 +60,7 @@ class TrainedNet(ListenedToNet):
             return batch.target.clone() if rescale.copy else batch.target
         level = self.noise_level
         if not self.noise.is_share:
-            level = level / rescale.scale.to(rescale.dtype)
+            level = (level / rescale.scale).to(rescale.dtype)
         return self.noise.corrupt(batch.target, level, generator, Typical(*rescale.typical_inside))
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
