@@ -5,7 +5,6 @@ from math import isfinite, isnan, nan
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
@@ -16,6 +15,7 @@ from sklearn_ae._fitting import _Fitting
 from sklearn_ae._input import rows_that_count
 from sklearn_ae._training.batches import Batch, Rows, float_dtype, rows_at_once
 from sklearn_ae._training.statistics import moments
+from sklearn_ae._training.surroundings import undisturbed
 from sklearn_ae._validation import check_codes
 from sklearn_ae.nn import Decoder, Encoder
 
@@ -149,8 +149,9 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
                 "times a constant."
             )
         errors = np.empty((len(rows), self.n_features_in_ if per_feature else 1))
-        for chunk, batch in self._batches(rows):
-            errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
+        with undisturbed(inference=True):
+            for chunk, batch in self._batches(rows):
+                errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
         if not np.isfinite(errors).all():
             raise ValueError(
                 f"X: the error of {(~np.isfinite(errors)).any(axis=1).sum()} rows is beyond "
@@ -209,7 +210,10 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         """
         check_is_fitted(self)
         checked = self._check_rows(X, sample_weight, observed, min_samples=2)
-        rows = rows_that_count(checked, np.float64)
+        with undisturbed(inference=True):
+            return self._share_explained(rows_that_count(checked, np.float64))
+
+    def _share_explained(self, rows: Rows) -> float:
         of_rows = moments(rows)
         # Squares of the smallest numbers are none: a power of two takes no digit from them.
         unit = np.exp2(np.frexp((of_rows.high - of_rows.low).max())[1])
@@ -262,7 +266,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         net = self.net_
         output = np.empty((len(rows), width), dtype=float_dtype(rows.source.dtype))
         n_at_once = rows_at_once(max(rows.n_features, width))
-        with torch.inference_mode():
+        with undisturbed(inference=True):
             fill = None if rows.observed is None else net.module_.rescale.typical[0]
             for first in range(0, len(rows), n_at_once):
                 chunk = slice(first, first + n_at_once)
@@ -272,13 +276,12 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
     def _batches(self, rows: Rows) -> Iterator[tuple[slice, Batch]]:
         """Give rows in batches, and where in the results each belongs."""
         net, first = self.net_, 0
-        with torch.inference_mode():
-            for batch in rows.batches(
-                rows_at_once(rows.n_features), device=net.device, rescale=net.module_.rescale
-            ):
-                last = first + len(batch.x)
-                yield slice(first, last), batch
-                first = last
+        for batch in rows.batches(
+            rows_at_once(rows.n_features), device=net.device, rescale=net.module_.rescale
+        ):
+            last = first + len(batch.x)
+            yield slice(first, last), batch
+            first = last
 
     # What there is to know of a fitted one
 

@@ -23,6 +23,7 @@ from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
+from sklearn_ae._training.surroundings import undisturbed
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
@@ -74,7 +75,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             If data and parameters do not fit together, or the loss becomes NaN. The
             estimator is then as it was.
         """
-        with _unchanged_on_failure(self):
+        with undisturbed(inference=False), _unchanged_on_failure(self):
             checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
             validation = None
             if X_val is None and observed_val is not None:
@@ -138,7 +139,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 "early_stopping=True: partial_fit is one epoch and holds no rows out. Use "
                 "early_stopping=False, or fit."
             )
-        with _unchanged_on_failure(self):
+        with undisturbed(inference=False), _unchanged_on_failure(self):
             fitted = getattr(self, "net_", None)
             checked = self._check_rows(
                 X,

@@ -426,7 +426,7 @@ def check_loss(
     ValueError
         If it does not give one value for each entry.
     """
-    rows = torch.full((2, n_features), 0.5)
+    rows = torch.full((2, n_features), 0.5, dtype=torch.float32)
     try:
         given = entries(rows, rows)
     except Exception as error:

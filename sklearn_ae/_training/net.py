@@ -200,7 +200,6 @@ class AutoencoderNet(TrainedNet):
         # A loss of the user's own sees the units of the data.
         return self.module_.rescale.scale.cpu().double() ** (degree or 0)
 
-    @torch.inference_mode()
     def errors(self, batch: Batch, *, per_feature: bool) -> Tensor:
         """Give the loss of rows, as a column, or of their entries, in the units of the data.
 
