@@ -70,8 +70,8 @@ def with_dtype(X: ArrayLike) -> tuple[Any, DTypeLike | None]:
     Returns
     -------
     X : object
-    dtype : dtype, "numeric" or None
-        As `sklearn.utils.check_array` takes it.
+    dtype : dtype or None
+        As numpy and `sklearn.utils.check_array` take it.
 
     Raises
     ------
@@ -79,13 +79,12 @@ def with_dtype(X: ArrayLike) -> tuple[Any, DTypeLike | None]:
         If they are dates, spans of time or records. Numpy makes numbers of dates in a unit that
         nobody chose, and a frame's other columns decide whether it does.
     """
-    if isinstance(X, list | tuple):
-        X = np.asarray(X)
     if hasattr(X, "__array__") and hasattr(X, "columns") and hasattr(X, "dtypes"):
         return X, _dtype_of_frame(X)
-    dtype = getattr(X, "dtype", None)
-    if not isinstance(dtype, np.dtype):
-        return X, "numeric"
+    X = X if hasattr(X, "dtype") else np.asarray(X)
+    dtype = X.dtype
+    if not isinstance(dtype, np.dtype):  # tensors, whose dtypes are numbers
+        return X, None
     _check_kind("X", dtype)
     # Nothing but complex numbers and the longest floats is left: the first are refused.
     return X, None if dtype.kind in "biufc" and dtype != np.longdouble else np.float64

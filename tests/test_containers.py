@@ -119,6 +119,41 @@ def test_columns_that_float32_holds_give_float32(autoencoder, rows, give):
     assert_array_equal(codes, clone(autoencoder).fit_transform(rows.astype(codes.dtype)))
 
 
+class Held:
+    """Holds an array that numpy asks for, and says nothing of it."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def shape(self):
+        return self.rows.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.rows, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "object", "str", "longdouble"])
+def test_what_gives_an_array_is_taken_for_it(autoencoder, rows, dtype):
+    codes = autoencoder.fit_transform(Held(rows.astype(int).astype(dtype)))
+
+    assert_array_equal(codes, clone(autoencoder).fit_transform(rows.astype(codes.dtype)))
+    with pytest.raises(TypeError, match="X holds dates"):
+        autoencoder.transform(Held(rows.astype("M8[D]")))
+
+
+def test_the_net_takes_what_the_estimator_takes(autoencoder, rows):
+    net = autoencoder.fit(rows).net_
+    observed = rows > 3
+
+    frame = pd.DataFrame(rows.astype(int).astype(str)).astype("category")
+    assert_array_equal(net.predict(frame), net.predict(rows))
+    assert_array_equal(net.get_dataset(ma.masked_array(rows, ~observed)).observed, observed)
+
+
 # What does not
 
 NO_NUMBERS = {

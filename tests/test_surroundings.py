@@ -34,7 +34,6 @@ SURROUNDINGS = {
     "device meta": lambda: torch.device("meta"),
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
 }
 USES = ["transform", "reconstruct", "reconstruction_error", "score_samples", "score"]
 
@@ -51,7 +50,6 @@ def settings():
         torch.get_default_device(),
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
-        torch.is_autocast_enabled("cpu"),
         torch.get_rng_state().tolist(),
     )
 

@@ -19,6 +19,7 @@ from sklearn_ae._training.callbacks import own_copy
 from sklearn_ae._training.epoch import TrainedNet
 from sklearn_ae._training.optimizers import decaying_layers_alone, set_rates, take_state
 from sklearn_ae._training.random import draws
+from sklearn_ae._validation import with_dtype, without_mask
 from sklearn_ae.noise import Noise
 
 
@@ -135,8 +136,10 @@ class AutoencoderNet(TrainedNet):
         """Give the rows of an array, or of what callbacks are handed."""
         if isinstance(X, Rows):
             return X
-        X = data_from_dataset(X)[0] if is_dataset(X) else X
-        return Rows(X if issparse(X) else np.asarray(X))
+        X, observed = without_mask(data_from_dataset(X)[0] if is_dataset(X) else X, None)
+        X, dtype = with_dtype(X)
+        rows = X if issparse(X) else np.asarray(X, dtype)
+        return Rows(rows, observed=None if observed is None else np.asarray(observed))
 
     def on_train_begin(self, net: Self, X: Any = None, y: None = None, **kwargs: Any) -> None:
         """Set the learning rates, before a scheduler of the user's does."""

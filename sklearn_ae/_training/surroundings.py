@@ -15,9 +15,10 @@ _default_dtype = RLock()
 
 @contextmanager
 def undisturbed(*, inference: bool) -> Iterator[None]:
-    """Run with gradients or for inference, as if no default device or autocast were set.
+    """Run with gradients or for inference, as if no default device were set.
 
-    These are settings of a thread, so that others don't notice.
+    These are settings of a thread, so that others don't notice. Autocast stays as it is: it asks
+    for other numbers.
 
     Parameters
     ----------
@@ -27,12 +28,9 @@ def undisturbed(*, inference: bool) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(inference))
         stack.enter_context(torch.set_grad_enabled(not inference))
-        # Either costs every operation within some time, and is rarely needed.
+        # It costs every operation within some time, and is rarely needed.
         if torch.empty(0).device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
-        for device in ("cpu", "cuda", "mps"):
-            if torch.is_autocast_enabled(device):
-                stack.enter_context(torch.autocast(device, enabled=False))
         yield
 
 
