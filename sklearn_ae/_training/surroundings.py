@@ -1,7 +1,8 @@
 """What a user has set of torch for all code: it changes nothing here, and is left as it was.
 
 The functions of a user, such as `encoder`, `loss` and callbacks, run within too: one seed gives
-the same network whatever is set outside.
+the same network whatever is set outside. What they make of torch's default dtype while they train
+is theirs.
 """
 
 from collections.abc import Iterator
