@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from math import isfinite, isnan, nan
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from sklearn_ae._fitting import _Fitting
 from sklearn_ae._input import rows_that_count
-from sklearn_ae._training.batches import Batch, Rows, as_tensor, on_device, rows_at_once
+from sklearn_ae._training.batches import Batch, Rows, float_dtype, rows_at_once
 from sklearn_ae._training.statistics import moments
-from sklearn_ae._validation import Matrix, check_codes
+from sklearn_ae._training.surroundings import undisturbed
+from sklearn_ae._validation import check_codes
 from sklearn_ae.nn import Decoder, Encoder
 
 
@@ -30,16 +31,36 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
+            The rows. For entries that a masked array masks, which may be NaN, the mean of the
+            feature over the training rows goes in.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, encoding_dim)
-            Their dtype is float64 for float64 rows, else float32.
+            float32 for rows that it holds exactly, which are those of float32, float16, bool
+            and integers of up to two bytes, else float64.
         """
-        X = self._check_rows_to_use(X)
-        module = self.net_.module_
-        return self._run(module.encode, X, module.encoding_dim)
+        return self._codes(self._check_rows_to_use(X))
+
+    def fit_transform(self, X: ArrayLike, y: object = None, **fit_params: Any) -> NDArray:
+        """Fit, and give the codes of the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        y : object, default=None
+            Ignored; present for API consistency by convention.
+        **fit_params
+            What `fit` takes. For entries that are not `observed` the mean of the feature goes in.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, encoding_dim)
+            As `transform` gives them.
+        """
+        self.fit(X, y, **fit_params)
+        return self._codes(self._check_rows_to_use(X, fit_params.get("observed")))
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
         """Give the rows that codes stand for.
@@ -52,11 +73,12 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the units of the data; float64 for float64 codes, else float32.
+            In the units of the data; float32 for codes that it holds exactly, else float64.
         """
         check_is_fitted(self)
         module = self.net_.module_
-        return self._run(module.decode, check_codes(X, module.encoding_dim), self.n_features_in_)
+        codes = Rows(check_codes(X, module.encoding_dim))
+        return self._run(module.decode, codes, self.n_features_in_)
 
     def reconstruct(self, X: ArrayLike, *, observed: ArrayLike | None = None) -> NDArray:
         """Give what the autoencoder makes of rows: ``inverse_transform(transform(X))``.
@@ -67,28 +89,21 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             The rows.
         observed : array-like of bool of shape (n_samples, n_features), default=None
             The entries that are known. For the others, which may be NaN, the mean of the
-            feature over the training rows goes in. None is all of them.
+            feature over the training rows goes in. None is all of them, but for those that a
+            masked array masks.
 
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the units of the data; float64 for float64 rows, else float32.
+            In the units of the data; float32 for rows that it holds exactly, else float64.
 
         Raises
         ------
         ValueError
             If a row lies so far out that the network can't represent it.
         """
-        if observed is None:
-            X = self._check_rows_to_use(X)
-            return self._run(self.net_.module_, X, self.n_features_in_)
-        check_is_fitted(self)
-        rows = self._check_rows(X, observed=observed)
-        module = self.net_.module_
-        output = np.empty(rows.source.shape, dtype=_dtype_for(rows.source))
-        for chunk, batch in self._batches(rows):
-            output[chunk] = module(batch.x).cpu().numpy()
-        return _checked(output)
+        rows = self._check_rows_to_use(X, observed)
+        return self._run(self.net_.module_, rows, self.n_features_in_)
 
     def reconstruction_error(
         self, X: ArrayLike, *, per_feature: bool = False, observed: ArrayLike | None = None
@@ -106,7 +121,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             Whether to give the loss of each entry instead of its mean over the features.
         observed : array-like of bool of shape (n_samples, n_features), default=None
             The entries that are known, over which the mean is; entries of the others are NaN.
-            None is all of them.
+            None is all of them, but for those that a masked array masks.
 
         Returns
         -------
@@ -117,23 +132,26 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Raises
         ------
         ValueError
-            If nothing is observed of a row, or its error is beyond float64.
+            If nothing is observed of a row, or its error is beyond float64 or below it.
         """
-        if observed is None:
-            rows = Rows(self._check_rows_to_use(X))
-        else:
-            check_is_fitted(self)
-            rows = self._check_rows(X, observed=observed)
+        rows = self._check_rows_to_use(X, observed)
         if rows.observed is not None and not per_feature and not rows.observed.any(axis=1).all():
             row = np.flatnonzero(~rows.observed.any(axis=1))[0]
             raise ValueError(
-                f"observed is False throughout row {row}, which therefore has no error. Leave "
+                f"Nothing is observed throughout row {row}, which therefore has no error. Leave "
                 "such rows out."
             )
         net = self.net_
+        units = net.error_units
+        if (units.min() if per_feature else units.max()) < np.finfo(np.float64).tiny:
+            raise ValueError(
+                f"X: errors in units of {units.min().item():.3g} are below float64. Fit to X "
+                "times a constant."
+            )
         errors = np.empty((len(rows), self.n_features_in_ if per_feature else 1))
-        for chunk, batch in self._batches(rows):
-            errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
+        with undisturbed(inference=True):
+            for chunk, batch in self._batches(rows):
+                errors[chunk] = net.errors(batch, per_feature=per_feature).cpu().numpy()
         if not np.isfinite(errors).all():
             raise ValueError(
                 f"X: the error of {(~np.isfinite(errors)).any(axis=1).sum()} rows is beyond "
@@ -151,7 +169,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
+            The rows. Entries that a masked array masks do not count.
 
         Returns
         -------
@@ -182,7 +200,8 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. None is a weight of 1 each.
         observed : array-like of bool of shape (n_samples, n_features), default=None
-            The entries that are known, of which the shares are. None is all of them.
+            The entries that are known, of which the shares are. None is all of them, but for
+            those that a masked array masks.
 
         Returns
         -------
@@ -191,26 +210,31 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         """
         check_is_fitted(self)
         checked = self._check_rows(X, sample_weight, observed, min_samples=2)
-        rows = rows_that_count(checked, np.float64)
+        with undisturbed(inference=True):
+            return self._share_explained(rows_that_count(checked, np.float64))
+
+    def _share_explained(self, rows: Rows) -> float:
+        of_rows = moments(rows)
+        # Squares of the smallest numbers are none: a power of two takes no digit from them.
+        unit = np.exp2(np.frexp((of_rows.high - of_rows.low).max())[1])
         module = self.net_.module_
         left, total = np.zeros(rows.n_features), np.zeros(rows.n_features)
         for _, batch in self._batches(rows):
-            squares = (batch.x.double() - module(batch.x).double()).square().cpu().numpy()
-            weight = np.ones((len(squares), 1))
+            x, output = (part.cpu().double().numpy() for part in (batch.x, module(batch.x)))
+            weight = np.ones((len(x), 1))
             if batch.weight is not None:
                 weight = batch.weight.cpu().numpy()[:, None]
             if batch.observed is not None:
                 weight = weight * batch.observed.cpu().numpy()
-            left += (weight * squares).sum(axis=0)
-            total += weight.sum(axis=0)
-        _checked(left)
-        variance = moments(rows).variance
-        varies = variance > 0  # a constant feature has no share of the variance
+            with np.errstate(over="ignore"):  # infinite ones are told of
+                left += (weight * np.square((x - output) / unit)).sum(axis=0)
+                total += (weight * np.square((x - of_rows.mean) / unit)).sum(axis=0)
+        varies = of_rows.variance > 0  # a constant feature has no share of the variance
         if not varies.any():
             return float(np.mean(left == 0))
-        return float(1 - left[varies].sum() / (variance * total)[varies].sum())
+        return float(1 - _checked(left[varies]).sum() / total[varies].sum())
 
-    def _check_rows_to_use(self, X: ArrayLike) -> Matrix:
+    def _check_rows_to_use(self, X: ArrayLike, observed: ArrayLike | None = None) -> Rows:
         """Check that there is a network, and rows that it takes.
 
         Plain arrays of floats of the right width pass at once: for one row, all that is looked
@@ -219,6 +243,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         """
         if (
             type(X) is np.ndarray
+            and observed is None
             and X.dtype in (np.float32, np.float64)
             and X.flags.carray
             and X.ndim == 2
@@ -228,31 +253,35 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             and hasattr(self, "net_")
             and isfinite(np.vdot(X, X))  # a huge finite number fails too, and is looked at again
         ):
-            return X
+            return Rows(X)
         check_is_fitted(self)
-        return self._check_X(X)
+        return self._check_rows(X, observed=observed)
 
-    def _run(self, function: Callable[[Tensor], Tensor], X: Matrix, width: int) -> NDArray:
+    def _codes(self, rows: Rows) -> NDArray:
+        module = self.net_.module_
+        return self._run(module.encode, rows, module.encoding_dim)
+
+    def _run(self, function: Callable[[Tensor], Tensor], rows: Rows, width: int) -> NDArray:
         """Run a part of the network over rows, in chunks, into one array."""
-        output = np.empty((X.shape[0], width), dtype=_dtype_for(X))
-        n_at_once = rows_at_once(max(X.shape[1], width))
-        with torch.inference_mode():
-            for first in range(0, X.shape[0], n_at_once):
+        net = self.net_
+        output = np.empty((len(rows), width), dtype=float_dtype(rows.source.dtype))
+        n_at_once = rows_at_once(max(rows.n_features, width))
+        with undisturbed(inference=True):
+            fill = None if rows.observed is None else net.module_.rescale.typical[0]
+            for first in range(0, len(rows), n_at_once):
                 chunk = slice(first, first + n_at_once)
-                x = on_device(as_tensor(X[chunk]), self.net_.device)
-                output[chunk] = function(x).cpu().numpy()
+                output[chunk] = function(rows.read(chunk, net.device, fill).x).cpu().numpy()
         return _checked(output)
 
     def _batches(self, rows: Rows) -> Iterator[tuple[slice, Batch]]:
         """Give rows in batches, and where in the results each belongs."""
         net, first = self.net_, 0
-        with torch.inference_mode():
-            for batch in rows.batches(
-                rows_at_once(rows.n_features), device=net.device, rescale=net.module_.rescale
-            ):
-                last = first + len(batch.x)
-                yield slice(first, last), batch
-                first = last
+        for batch in rows.batches(
+            rows_at_once(rows.n_features), device=net.device, rescale=net.module_.rescale
+        ):
+            last = first + len(batch.x)
+            yield slice(first, last), batch
+            first = last
 
     # What there is to know of a fitted one
 
@@ -327,10 +356,6 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _dtype_for(X: Matrix) -> type[np.floating]:
-    return np.float64 if X.dtype == np.float64 else np.float32
 
 
 def _checked(output: NDArray) -> NDArray:

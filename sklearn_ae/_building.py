@@ -25,6 +25,7 @@ from sklearn_ae._training.optimizers import with_defaults
 from sklearn_ae._training.random import writes
 from sklearn_ae._training.scaling import Units
 from sklearn_ae._training.start import Start, start_at_pca
+from sklearn_ae._training.surroundings import float32_by_default
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder
 from sklearn_ae.noise import NOISES
 
@@ -130,6 +131,7 @@ class Specification:
     module_seed: int
     net_seed: int
 
+    @float32_by_default()
     def __call__(self, **of_skorch: object) -> Autoencoder:
         """Build the network, as it was before it started anywhere.
 

@@ -33,6 +33,7 @@ from sklearn_ae._training.random import seeds
 from sklearn_ae._training.split import Split
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import count_constant_codes
+from sklearn_ae._training.surroundings import undisturbed
 from sklearn_ae._validation import check_monitors, check_rate
 
 
@@ -65,7 +66,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         observed : array-like of bool of shape (n_samples, n_features), default=None
             The entries that are known. What stands in the others, NaN included, does not
             matter: the mean of the feature goes in, and the loss does not count them. None
-            is all of them.
+            is all of them, but for those that a masked array masks.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to judge the weights by, instead of some held out from X.
         observed_val : array-like of bool of shape (n_val, n_features), default=None
@@ -82,7 +83,11 @@ class _Fitting(CallbackSupportMixin, _Input):
             If data and parameters do not fit together, or the loss becomes NaN. The
             estimator is then as it was.
         """
-        with _unchanged_on_failure(self), self._progress() as progress:
+        with (
+            undisturbed(inference=False),
+            _unchanged_on_failure(self),
+            self._progress() as progress,
+        ):
             checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
             validation = None
             if X_val is None and observed_val is not None:
@@ -134,7 +139,8 @@ class _Fitting(CallbackSupportMixin, _Input):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative. None is a weight of 1 each.
         observed : array-like of bool of shape (n_samples, n_features), default=None
-            The entries that are known. None is all of them.
+            The entries that are known. None is all of them, but for those that a masked
+            array masks.
 
         Returns
         -------
@@ -152,7 +158,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 "early_stopping=True: partial_fit is one epoch and holds no rows out. Use "
                 "early_stopping=False, or fit."
             )
-        with _unchanged_on_failure(self):
+        with undisturbed(inference=False), _unchanged_on_failure(self):
             fitted = getattr(self, "net_", None)
             checked = self._check_rows(
                 X,

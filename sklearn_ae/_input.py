@@ -13,6 +13,9 @@ from sklearn_ae._validation import (
     check_finite_where_observed,
     check_observed,
     check_sample_weight,
+    saying_what_to_do,
+    with_dtype,
+    without_mask,
 )
 
 
@@ -20,8 +23,9 @@ class _Input(_Building):
     """How autoencoders check rows and what comes with them."""
 
     def _check_X(self, X: ArrayLike, **options: Any) -> Matrix:
-        options = {"reset": False, **options}
-        return validate_data(self, X, accept_sparse="csr", dtype="numeric", **options)
+        with saying_what_to_do():
+            X, dtype = with_dtype(X)
+            return validate_data(self, X, accept_sparse="csr", dtype=dtype, **options)
 
     def _check_rows(
         self,
@@ -33,6 +37,7 @@ class _Input(_Building):
         min_samples: int = 1,
     ) -> Rows:
         """Give checked rows, with what counts in them; all of them, in their order."""
+        X, observed = without_mask(X, observed)
         X = self._check_X(
             X,
             reset=reset,

@@ -156,7 +156,8 @@ def _check_variance(of_rows: Moments, n_samples: int) -> None:
     if not of_rows.variance.any():
         raise ValueError(
             f"X: all {len(of_rows.variance)} features are constant over {n_samples} rows, so "
-            "there is nothing to learn. Pass rows that differ."
+            "there is nothing to learn. Pass rows that differ, or take away what large numbers "
+            "have in common: float64 has 16 digits."
         )
 
 

@@ -1,12 +1,13 @@
 """Checks at the door: what scikit-learn's own do not cover."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.utils.validation import check_array
 from skorch.callbacks import Callback, LRScheduler
@@ -19,6 +20,106 @@ Matrix: TypeAlias = NDArray | csr_array | csr_matrix
 
 # Rounding of a rescaled extreme.
 _TOLERANCE = 1e-6
+
+_ENCODE = (
+    "Encode what is no number: words and other objects by sklearn.preprocessing.OrdinalEncoder or "
+    "OneHotEncoder, for example, dates and spans of time by their days, intervals by their middle."
+)
+# What scikit-learn, numpy and pandas say of rows that are no numbers, and what to do about it.
+_WAYS_OUT = {
+    # Of codes, which have no mask, it is said without the X.
+    "Input X contains NaN": (
+        "Entries that are missing may be masked, as numpy.ma.masked_invalid(X) does it, or left "
+        "out by observed=~numpy.isnan(X), where a method takes that."
+    ),
+    "could not convert string to float": _ENCODE,
+    "float() argument must be": _ENCODE,
+    "Cannot cast": _ENCODE,
+    "setting an array element with a sequence": "Each entry must be one number.",
+    "Complex data not supported": (
+        "Pass real and imaginary parts as columns of their own: numpy.hstack([X.real, X.imag])."
+    ),
+}
+
+
+@contextmanager
+def saying_what_to_do() -> Iterator[None]:
+    """Add to errors about rows that are no numbers what makes numbers of them."""
+    try:
+        with np.errstate(over="ignore"):  # infinite ones are told of
+            yield
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        for said, way_out in _WAYS_OUT.items():
+            if said in message:
+                raise kind(f"{message}\n{way_out}") from error
+        raise
+
+
+def with_dtype(X: ArrayLike) -> tuple[Any, DTypeLike | None]:
+    """Give rows as something that has dtypes, and the dtype that they must be converted to.
+
+    Numbers are left as they are until a batch of them is read. Whatever else scikit-learn
+    converts to numbers is converted at once.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_features)
+        As the user gave them.
+
+    Returns
+    -------
+    X : object
+    dtype : dtype or None
+        As numpy and `sklearn.utils.check_array` take it.
+
+    Raises
+    ------
+    TypeError
+        If they are dates, spans of time or records. Numpy makes numbers of dates in a unit that
+        nobody chose, and a frame's other columns decide whether it does.
+    """
+    if hasattr(X, "__array__") and hasattr(X, "columns") and hasattr(X, "dtypes"):
+        return X, _dtype_of_frame(X)
+    X = X if hasattr(X, "dtype") else np.asarray(X)
+    dtype = X.dtype
+    if not isinstance(dtype, np.dtype):  # tensors, whose dtypes are numbers
+        return X, None
+    _check_kind("X", dtype)
+    # Nothing but complex numbers and the longest floats is left: the first are refused.
+    return X, None if dtype.kind in "biufc" and dtype != np.longdouble else np.float64
+
+
+def _dtype_of_frame(X: Any) -> DTypeLike | None:
+    cells = getattr(X, "iloc", X)
+    # The first column of each dtype says what numpy makes of all of them.
+    columns = {own: position for position, own in reversed(list(enumerate(X.dtypes)))}
+    dtypes = []
+    for own, position in columns.items():
+        is_time = getattr(own, "kind", "") == "M" or getattr(own, "is_temporal", bool)()
+        dtype = np.dtype("M8[s]") if is_time else np.asarray(cells[:0, position]).dtype
+        _check_kind(f"X: column {X.columns[position]!r}", dtype)
+        dtypes.append(dtype)
+    # Pandas has a value for what is missing that numpy has none for.
+    may_miss = any(hasattr(own, "na_value") for own in columns)
+    if not may_miss and all(dtype.kind in "iufc" for dtype in dtypes):
+        return None
+    is_narrow = all(np.can_cast(dtype, np.float32) for dtype in dtypes)
+    return np.float32 if is_narrow else np.float64
+
+
+def _check_kind(what: str, dtype: np.dtype) -> None:
+    if dtype.kind in "mM":
+        raise TypeError(
+            f"{what} holds dates or spans of time, which are numbers of some unit only. Choose "
+            "one, for example days: (dates - dates.min()) / numpy.timedelta64(1, 'D')."
+        )
+    if dtype.kind == "V":
+        raise TypeError(
+            f"{what} has dtype {dtype}, of records or bytes. Pass columns, for example "
+            "numpy.lib.recfunctions.structured_to_unstructured(X)."
+        )
 
 
 def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
@@ -135,6 +236,51 @@ def _copy_to_train(what: str, module: nn.Module) -> nn.Module:
     return own
 
 
+def without_mask(X: ArrayLike, observed: ArrayLike | None) -> tuple[ArrayLike, ArrayLike | None]:
+    """Give rows without the mask of a masked array, and the entries that are known in spite of it.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        As the user gave them.
+    observed : array-like of bool of shape (n_samples, n_features) or None
+        The entries that are known of the array under the mask.
+
+    Returns
+    -------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    observed : array-like of bool of shape (n_samples, n_features) or None
+        Those that are not masked either.
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X, observed
+    rows, mask = np.ma.getdata(X), np.ma.getmaskarray(X)
+    if not mask.any():
+        return rows, observed
+    return rows, ~mask if observed is None else check_observed(observed, rows) & ~mask
+
+
+def check_unmasked(name: str, values: object) -> None:
+    """Check that an array which is to be whole has no masked entries.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    values : object
+        As the user gave it.
+
+    Raises
+    ------
+    ValueError
+        If it has.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked entries, which have no meaning here. Fill them: {name}.filled(...)."
+        )
+
+
 def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
     """Give the weights as an array, the greatest of which is 1.
 
@@ -154,6 +300,7 @@ def check_sample_weight(sample_weight: ArrayLike, X: Matrix) -> NDArray:
     ValueError
         If a weight is negative, or none is positive.
     """
+    check_unmasked("sample_weight", sample_weight)
     # scikit-learn's own check of this differs between versions.
     if not np.any(np.asarray(sample_weight)):
         raise ValueError("sample_weight: all weights are zero. Give some row a positive one.")
@@ -182,6 +329,7 @@ def check_observed(observed: ArrayLike, X: Matrix) -> NDArray[np.bool_]:
     ValueError
         If it has another shape or dtype, or nothing is observed.
     """
+    check_unmasked("observed", observed)
     mask = np.asarray(observed)  # of a sparse matrix, an object that is no array
     if mask.dtype != bool or mask.shape != X.shape:
         raise ValueError(
@@ -373,14 +521,16 @@ def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:
     Returns
     -------
     codes : ndarray of shape (n_samples, encoding_dim)
-        float32 or float64.
 
     Raises
     ------
     ValueError
-        If the width is another.
+        If the width is another, or a part is masked.
     """
-    codes = check_array(X, dtype=[np.float64, np.float32])
+    check_unmasked("X", X)
+    with saying_what_to_do():
+        X, dtype = with_dtype(X)
+        codes = check_array(X, dtype=dtype)
     if codes.shape[1] != encoding_dim:
         raise ValueError(
             f"X has {codes.shape[1]} features, but the decoder takes codes of "
@@ -408,7 +558,7 @@ def check_loss(
     ValueError
         If it does not give one value for each entry.
     """
-    rows = torch.full((2, n_features), 0.5)
+    rows = torch.full((2, n_features), 0.5, dtype=torch.float32)
     try:
         given = entries(rows, rows)
     except Exception as error:

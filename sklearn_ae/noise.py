@@ -172,7 +172,7 @@ def salt_and_pepper(
 
 
 def _uniform(x: Tensor, generator: Generator | None) -> Tensor:
-    return torch.rand(x.shape, generator=generator).to(x.device)
+    return torch.rand(x.shape, generator=generator, dtype=torch.float32).to(x.device)
 
 
 NOISES: dict[str, Noise] = {

@@ -72,6 +72,11 @@ BAD_ROWS = {
     "one row": (X[:1], {}, "1 sample"),
     "no column": (X[:, :0], {}, r"0 feature\(s\)"),
     "constant": (np.full((20, 4), 3.0), {}, "constant"),
+    "integers that float64 can't tell apart": (
+        X.astype(np.uint64) + np.uint64(2**63),
+        {},
+        "constant.*take away what large numbers have in common",
+    ),
     "beyond a sigmoid": (X, {"output_activation": "sigmoid"}, "output_activation='sigmoid'"),
     "beyond binary_cross_entropy": (
         X / 8,

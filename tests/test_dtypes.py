@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from _testing import LargestTensor, having, with_parameters
+from _testing import OUTPUTS, LargestTensor, having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.metrics import r2_score
+
+from sklearn_ae._training.losses import LOSSES
 
 METHODS = ["transform", "reconstruct"]
+# By what holds them exactly: float32, or float64 at least to its own rounding.
+NARROW = ["bool", "uint8", "int8", "uint16", "int16", "float16", "float32", ">i2", ">f4"]
+WIDE = ["int32", "uint32", "int64", "uint64", ">i8", "float64", ">f8", "longdouble", "object"]
 ERRORS = ["reconstruction_error", "score_samples"]
 SPARSE = [
     getattr(scipy.sparse, f"{name}_{kind}")
@@ -52,18 +58,24 @@ def test_errors_are_in_float64_for_rows_of_every_dtype(autoencoder, digits, dtyp
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool", "float16"])
-def test_other_numbers_give_float32(autoencoder, digits, dtype, method):
+@pytest.mark.parametrize("dtype", [*NARROW, *WIDE])
+def test_what_float32_holds_gives_float32_and_all_else_float64(autoencoder, digits, dtype, method):
     X = (digits > 8 if dtype == "bool" else digits).astype(dtype)
 
-    assert getattr(autoencoder.fit(X), method)(X).dtype == np.float32
+    given = getattr(autoencoder.fit(X), method)(X)
+
+    assert given.dtype == (np.float32 if dtype in NARROW else np.float64)
+    assert given.dtype.isnative
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rows_keep_the_dtype_of_their_codes(autoencoder, digits, dtype):
-    codes = autoencoder.fit(digits).transform(digits).astype(dtype)
+@pytest.mark.parametrize("dtype", [*NARROW, *WIDE])
+def test_codes_keep_to_the_rule_of_rows(autoencoder, digits, dtype):
+    codes = autoencoder.fit(digits).transform(digits).clip(0, 9).astype(dtype)
 
-    assert autoencoder.inverse_transform(codes).dtype == dtype
+    rows = autoencoder.inverse_transform(codes)
+
+    assert rows.dtype == (np.float32 if dtype in NARROW else np.float64)
+    assert_array_equal(rows, autoencoder.inverse_transform(codes.astype(rows.dtype)))
 
 
 def test_float64_loses_nothing_in_float64(autoencoder, digits):
@@ -74,19 +86,29 @@ def test_float64_loses_nothing_in_float64(autoencoder, digits):
     assert fitted.score(digits + 1e9) == pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "float16", ">f4", ">i2"])
+@pytest.mark.parametrize("dtype", NARROW)
 def test_small_numbers_are_read_as_float32(autoencoder, digits, dtype):
-    codes = autoencoder.fit_transform(digits.astype(dtype))
+    X = (digits > 8 if dtype == "bool" else digits).astype(dtype)
 
-    assert_array_equal(codes, clone(autoencoder).fit_transform(digits.astype(np.float32)))
+    codes = autoencoder.fit_transform(X)
+
+    assert_array_equal(codes, clone(autoencoder).fit_transform(X.astype(np.float32)))
 
 
-@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", ">f8", "longdouble", "object"])
+@pytest.mark.parametrize("dtype", WIDE)
 def test_large_numbers_are_read_as_float64(autoencoder, digits, dtype):
     codes = autoencoder.fit_transform(digits.astype(dtype))
 
-    expected = clone(autoencoder).fit_transform(digits)
-    assert_array_equal(codes, expected.astype(codes.dtype))
+    assert_array_equal(codes, clone(autoencoder).fit_transform(digits))
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+def test_digits_that_float32_has_not_are_in_what_is_rebuilt(autoencoder, digits, dtype):
+    """Julian dates, a day apart: float32 has a quarter of a day left of them."""
+    dates = 2_460_000 + digits
+    fitted = autoencoder.fit(dates)
+
+    assert_array_equal(fitted.reconstruct(dates.astype(dtype)), fitted.reconstruct(dates))
 
 
 def test_large_integers_keep_digits_that_float32_has_not(autoencoder, digits):
@@ -103,6 +125,105 @@ def test_a_fitted_one_gives_the_same_codes_in_every_dtype(autoencoder, digits, d
     assert_allclose(
         fitted.transform(digits.astype(dtype)), fitted.transform(digits), rtol=1e-4, atol=1e-5
     )
+
+
+# The smallest and the greatest
+
+# Powers of two, which take no digit from digits: 1e-29, 1e20 and 1e36 in float32, 1e-140 and
+# 1e140 in float64.
+POWERS = [("float32", -96), ("float32", 66), ("float32", 120), ("float64", -465), ("float64", 465)]
+every_power = pytest.mark.parametrize(("dtype", "power"), POWERS)
+
+
+@every_power
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_unit_of_rows_does_not_matter_to_what_is_made_of_them(
+    autoencoder, digits, precision, dtype, power
+):
+    X = digits.astype(dtype)
+    expected = with_parameters(clone(autoencoder), precision=precision).fit(X)
+
+    fitted = with_parameters(autoencoder, precision=precision).fit(np.ldexp(X, power))
+
+    scaled = np.ldexp(X, power)
+    near = {"rtol": 1e-4, "atol": 1e-3}
+    assert_allclose(fitted.transform(scaled), expected.transform(X), **near)
+    assert_allclose(np.ldexp(fitted.reconstruct(scaled), -power), expected.reconstruct(X), **near)
+    assert fitted.score(scaled) == pytest.approx(expected.score(X), rel=1e-4)
+
+
+@every_power
+@pytest.mark.parametrize("per_feature", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_errors_have_the_unit_of_rows_as_the_loss_has(
+    autoencoder, digits, loss, per_feature, dtype, power
+):
+    X, degree = digits.astype(dtype), LOSSES[loss].degree
+    output = OUTPUTS.get(loss, "identity")
+    scaling = "range" if loss in OUTPUTS else "global"
+    with_parameters(autoencoder, loss=loss, output_activation=output, scaling=scaling)
+    expected = clone(autoencoder).fit(X).reconstruction_error(X, per_feature=per_feature)
+
+    scaled = np.ldexp(X, power)
+    errors = autoencoder.fit(scaled).reconstruction_error(scaled, per_feature=per_feature)
+
+    assert_allclose(np.ldexp(errors, -degree * power), expected, rtol=1e-3, atol=1e-3)
+
+
+@every_power
+def test_a_network_in_the_units_of_rows_has_their_errors_too(autoencoder, digits, dtype, power):
+    """Squares of 1e-29 are none in float32, where the network works."""
+    with_parameters(autoencoder, scaling=None)
+    X = np.ldexp(digits, power).astype(dtype)
+    if power > 0:
+        pytest.skip("training is in float32, which does not hold the squares")
+
+    errors = autoencoder.fit(X).reconstruction_error(X)
+
+    rebuilt = autoencoder.reconstruct(X).astype(np.float64)
+    assert_allclose(errors, np.square(rebuilt - X).mean(axis=1), rtol=1e-4)
+    assert errors.min() > 0
+
+
+@pytest.mark.parametrize("power", [-96, 61])
+def test_a_loss_of_ones_own_has_errors_that_float32_does_not_hold(autoencoder, digits, power):
+    X = digits.astype(np.float32)
+    fitted = with_parameters(autoencoder, loss=lambda output, target: (output - target) ** 2)
+    scaled = np.ldexp(X, power)
+    fitted.fit(X if power > 0 else scaled)  # it trains in float32, in the units of the data
+
+    errors = fitted.reconstruction_error(scaled)
+
+    rebuilt = fitted.reconstruct(scaled).astype(np.float64)
+    assert_allclose(errors, np.square(rebuilt - scaled).mean(axis=1), rtol=1e-3)
+    assert errors.min() > 0
+
+
+@pytest.mark.parametrize("power", [-480, 480])
+def test_the_score_is_that_of_r2_score_where_that_has_squares(autoencoder, digits, power):
+    X = np.ldexp(digits, power)
+    fitted = autoencoder.fit(X)
+
+    expected = r2_score(X, fitted.reconstruct(X), multioutput="variance_weighted")
+
+    assert fitted.score(X) == pytest.approx(expected)
+
+
+def test_the_score_is_one_of_rows_and_not_of_their_squares(autoencoder, digits):
+    """Of 1e-160, whose squares have three digits left, and r2_score six of its own."""
+    fitted = autoencoder.fit(np.ldexp(digits, -532))
+
+    rebuilt = np.ldexp(fitted.reconstruct(np.ldexp(digits, -532)), 532)
+    expected = r2_score(digits, rebuilt, multioutput="variance_weighted")
+    assert fitted.score(np.ldexp(digits, -532)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ERRORS)
+def test_errors_below_float64_are_told_of(autoencoder, digits, method):
+    X = np.ldexp(digits, -532)
+
+    with pytest.raises(ValueError, match=r"below float64.*times a constant"):
+        getattr(autoencoder.fit(X), method)(X)
 
 
 # Containers

@@ -85,14 +85,14 @@ def _read_only(rows):
     ids=["narrow", "empty", "1-D", "3-D", "nan", "inf", "complex", "object"],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_rows_that_are_refused_are_so_in_scikit_learns_words(method, change):
+def test_rows_that_are_refused_are_so_in_scikit_learns_words_first(method, change):
     autoencoder = _autoencoder().fit(X)
     rows = np.ascontiguousarray(change(X[:2].copy()))
     with pytest.raises((ValueError, TypeError)) as expected:
         validate_data(autoencoder, rows, accept_sparse="csr", reset=False, dtype="numeric")
     with pytest.raises(type(expected.value)) as actual:
         getattr(autoencoder, method)(rows)
-    assert str(actual.value) == str(expected.value)
+    assert str(actual.value).startswith(str(expected.value))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from skorch.dataset import Dataset
 from torch import Tensor
 
@@ -150,7 +150,7 @@ class Rows(Dataset):
         start = 0
         for chunk_sizes in _chunks(sizes, self.n_features):
             stop = start + sum(chunk_sizes)
-            chunk = self._read(
+            chunk = self.read(
                 slice(start, stop) if index is None else index[start:stop], device, fill
             )
             if rescale is not None:
@@ -159,7 +159,10 @@ class Rows(Dataset):
             del chunk  # before the next is read beside it
             start = stop
 
-    def _read(self, index: slice | NDArray[np.intp], device: str, fill: Tensor | None) -> Batch:
+    def read(
+        self, index: slice | NDArray[np.intp], device: str = "cpu", fill: Tensor | None = None
+    ) -> Batch:
+        """Give rows of the source, in the units of the data, as `batches` does."""
         x = on_device(as_tensor(self.source[index]), device)
         weight, observed = (
             None if other is None else on_device(_from_numpy(other[index]), device)
@@ -177,24 +180,23 @@ def on_device(tensor: Tensor, device: str) -> Tensor:
     return tensor.to(device)
 
 
-def as_tensor(rows: Matrix) -> Tensor:
-    """Give rows as a dense tensor of floats, without a copy where they are one already.
+def float_dtype(dtype: DTypeLike) -> type[np.floating]:
+    """Give the dtype that numbers of a dtype are read in: float32 where it holds all of them.
 
-    Small integers are exact in float32; others go through float64, so that an offset can
-    be taken away before digits are lost.
+    Others are read in float64, so that an offset can be taken away before digits are lost.
     """
+    return np.float32 if np.can_cast(dtype, np.float32) else np.float64
+
+
+def as_tensor(rows: Matrix) -> Tensor:
+    """Give rows as a dense tensor of floats, without a copy where they are one already."""
     dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-    dtype = dense.dtype
-    if dtype in (np.float32, np.float64) and dense.flags.carray:
+    if dense.dtype in (np.float32, np.float64) and dense.flags.carray:
         return torch.from_numpy(dense)
-    if dtype.kind in "iub":
-        dtype = np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
-    elif dtype.itemsize not in (4, 8):
-        dtype = np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
-    return _from_numpy(dense, dtype.newbyteorder("="))
+    return _from_numpy(dense, float_dtype(dense.dtype))
 
 
-def _from_numpy(array: NDArray, dtype: np.dtype | None = None) -> Tensor:
+def _from_numpy(array: NDArray, dtype: DTypeLike | None = None) -> Tensor:
     # Torch warns of arrays that are read-only.
     return torch.from_numpy(np.require(array, dtype, ["C", "W"]))
 

@@ -55,7 +55,7 @@ class TrainedNet(ListenedToNet):
         if isinstance(level, Tensor):
             level = level.to(batch.target)
         if not self.noise.is_share:
-            level = level / rescale.scale.to(rescale.dtype)
+            level = (level / rescale.scale).to(rescale.dtype)
         return self.noise.corrupt(batch.target, level, generator, Typical(*rescale.typical_inside))
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ class FlatGroup:
         for parameter in self.parameters:
             if not optimizer.state[parameter]:
                 optimizer.state[parameter] = {
-                    "step": torch.zeros(()),
+                    "step": torch.zeros((), dtype=torch.float32),
                     "exp_avg": torch.zeros_like(parameter),
                     "exp_avg_sq": torch.zeros_like(parameter),
                 }
@@ -37,7 +37,7 @@ class FlatGroup:
         n_values = sum(parameter.numel() for parameter in self.parameters)
         self.buffers = self.parameters[0].new_zeros((4, n_values)).unbind()
         values, gradients, means, squares = self.buffers
-        self.n_steps = torch.zeros(())
+        self.n_steps = torch.zeros((), dtype=torch.float32)
         # What the optimizer and the module hold, and the same in the buffers.
         self.steps = [state["step"] for state in states]
         self.own = self.parameters + [

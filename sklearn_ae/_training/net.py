@@ -21,6 +21,7 @@ from sklearn_ae._training.callbacks import own_copy
 from sklearn_ae._training.epoch import TrainedNet
 from sklearn_ae._training.optimizers import decaying_layers_alone, set_rates, take_state
 from sklearn_ae._training.random import draws
+from sklearn_ae._validation import with_dtype, without_mask
 from sklearn_ae.noise import Noise
 
 
@@ -143,8 +144,10 @@ class AutoencoderNet(TrainedNet):
         """Give the rows of an array, or of what callbacks are handed."""
         if isinstance(X, Rows):
             return X
-        X = data_from_dataset(X)[0] if is_dataset(X) else X
-        return Rows(X if issparse(X) else np.asarray(X))
+        X, observed = without_mask(data_from_dataset(X)[0] if is_dataset(X) else X, None)
+        X, dtype = with_dtype(X)
+        rows = X if issparse(X) else np.asarray(X, dtype)
+        return Rows(rows, observed=None if observed is None else np.asarray(observed))
 
     def on_train_begin(self, net: Self, X: Any = None, y: None = None, **kwargs: Any) -> None:
         """Set the learning rates, before a scheduler of the user's does."""
@@ -250,17 +253,26 @@ class AutoencoderNet(TrainedNet):
 
     # Using
 
-    @torch.inference_mode()
+    @property
+    def error_units(self) -> Tensor:
+        """What takes an error from the units of the network to those of the data, in float64."""
+        degree = self.criterion_.loss.degree
+        # A loss of the user's own sees the units of the data.
+        return self.module_.rescale.scale.cpu().double() ** (degree or 0)
+
     def errors(self, batch: Batch, *, per_feature: bool) -> Tensor:
         """Give the loss of rows, as a column, or of their entries, in the units of the data.
 
-        Where the dtype of the network can't hold a row that lies far out, the row in float64 is
-        held against what the network makes of the nearest one that it can.
+        They are in float64, and computed in it where the dtype of the network may not hold them.
+        Where it can't hold a row that lies far out, the row in float64 is held against what the
+        network makes of the nearest one that it can.
         """
         rescale = self.module_.rescale
         limit = torch.finfo(rescale.dtype).max ** 0.5
         low, high = torch.aminmax(batch.target)
-        if max(-low, high) < limit**0.5 or self.device == "mps":  # which has no float64
+        is_near = limit**-0.5 < max(-low, high) < limit**0.5
+        is_own = self.criterion_.loss.degree is None  # which sees the units of the data
+        if (is_near and not is_own) or self.device == "mps":  # which has no float64
             errors = self._errors(batch, batch.target, per_feature)
             if errors.isfinite().all() or self.device == "mps":
                 return errors
@@ -273,9 +285,13 @@ class AutoencoderNet(TrainedNet):
         _, output = self.module_.run(inside.clone() if self.module_.rescale.copy else inside)
         batch = batch._replace(target=batch.target.to(dtype))
         errors = objective.entries(self.module_, output.to(dtype), batch)
-        if objective.loss.degree is not None:
-            errors = errors * self.module_.rescale.scale.to(dtype) ** objective.loss.degree
-        return errors if per_feature else objective.mean_of_rows(errors, batch.observed)[:, None]
+        if self.device == "mps":
+            errors = errors.cpu()
+        errors = errors.double() * self.error_units.to(errors.device)
+        if per_feature:
+            return errors
+        observed = None if batch.observed is None else batch.observed.to(errors.device)
+        return objective.mean_of_rows(errors, observed)[:, None]
 
 
 def _move(parts: dict[str, Any], device: str) -> None:

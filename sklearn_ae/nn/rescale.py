@@ -49,6 +49,8 @@ class Rescale(nn.Module):
     typical: Tensor
     typical_inside: Tensor
     is_identity: bool
+    least: float
+    greatest: float
 
     def __init__(
         self,
@@ -82,17 +84,31 @@ class Rescale(nn.Module):
         """Take rows in the units of the data to those of the network, in their own dtype."""
         if self.is_identity:
             return x
-        return (x - self.shift.to(x.dtype)).div_(self.scale.to(x.dtype))
+        held = self._held(x)
+        shift, scale = self.shift.to(held.dtype), self.scale.to(held.dtype)
+        return (held - shift).div_(scale).to(x.dtype)
 
     def inverse(self, x: Tensor) -> Tensor:
         """Take rows in the units of the network to those of the data."""
         if self.is_identity:
             return x
-        return (x * self.scale.to(x.dtype)).add_(self.shift.to(x.dtype))
+        held = self._held(x)
+        shift, scale = self.shift.to(held.dtype), self.scale.to(held.dtype)
+        return (held * scale).add_(shift).to(x.dtype)
+
+    def _held(self, x: Tensor) -> Tensor:
+        """Give rows in their own dtype, or in that of the units where theirs can't hold these."""
+        numbers = torch.finfo(x.dtype)
+        # With all digits, and the difference of two rows too.
+        if numbers.tiny / numbers.eps <= self.least and self.greatest <= numbers.max / 4:
+            return x
+        return x.to(self.scale.dtype)
 
 
 def _derive(rescale: Rescale, incompatible_keys: Any = None) -> None:
     """Set what follows from the buffers, which a state dict may have changed."""
     # Two passes over the rows would cost a tenth of a small encoder.
     rescale.is_identity = not (rescale.copy or rescale.shift.any() or (rescale.scale != 1).any())
+    rescale.least = rescale.scale.min().item()
+    rescale.greatest = max(rescale.scale.max().item(), rescale.shift.abs().max().item())
     rescale.register_buffer("typical_inside", rescale(rescale.typical), persistent=False)

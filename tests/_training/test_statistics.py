@@ -171,14 +171,14 @@ def test_components_do_not_depend_on_how_many_rows_are_read_at_once(monkeypatch)
 
 def test_many_wide_rows_are_never_joined(monkeypatch):
     X = make_low_rank_matrix(1030, 1010, effective_rank=10, random_state=0)
-    read, lengths = Rows._read, []
+    read, lengths = Rows.read, []
 
     def counted(rows, index, *arguments):
         batch = read(rows, index, *arguments)
         lengths.append(len(batch.x))
         return batch
 
-    monkeypatch.setattr(Rows, "_read", counted)
+    monkeypatch.setattr(Rows, "read", counted)
     monkeypatch.setattr(batches, "_MAX_ROWS_AT_ONCE", 100)
     monkeypatch.setattr(batches, "_CHUNK_ENTRIES", 100 * 1010)
     _assert_as_pca(_components_of(X, 3), X, 3)

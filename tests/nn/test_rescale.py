@@ -115,3 +115,26 @@ def test_a_loaded_state_says_what_is_typical():
     other.load_state_dict(rescale.state_dict())
     assert torch.equal(other.typical, of_rows)
     assert other.typical_inside.tolist() == [[0, 0], [-0.5, -1], [1.5, 3]]
+
+
+@pytest.mark.parametrize("power", [-140, -120, 60, 122])
+def test_units_that_float32_does_not_hold_serve_float32_rows(power):
+    """Down to its last numbers, which have fewer digits, and up to differences beyond it."""
+    rows = torch.tensor([[-16.0, 0.0, 3.0], [16.0, 8.0, 5.0]])
+    near = Rescale(torch.tensor([16.0, 2.0, 4.0]).double(), torch.tensor(3.0).double())
+    far = Rescale(near.shift * 2.0**power, near.scale * 2.0**power)
+    scaled = (rows.double() * 2.0**power).float()
+
+    inside = far(scaled).float()
+
+    torch.testing.assert_close(inside, near(rows).float(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(far.inverse(inside), scaled, rtol=1e-6, atol=2.0 ** (power - 20))
+
+
+def test_units_beyond_the_dtype_of_rows_leave_nothing_of_them():
+    rescale = Rescale(torch.zeros(2).double(), torch.tensor(1e-170, dtype=torch.float64))
+    rows = torch.tensor([[1.0, -1.0]])
+
+    assert rescale(rows.double() * 1e-170).tolist() == [[1, -1]]
+    assert rescale(torch.zeros(1, 2)).tolist() == [[0, 0]]
+    assert rescale.inverse(rows).tolist() == [[0, 0]]
