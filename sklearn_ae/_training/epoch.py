@@ -17,7 +17,7 @@ from sklearn_ae._training.objective import Objective
 from sklearn_ae._training.optimizers import start_schedule
 from sklearn_ae._training.random import seeded
 from sklearn_ae._training.step import ExactStep, allows_exact_step
-from sklearn_ae.nn import Autoencoder
+from sklearn_ae.nn import Autoencoder, skipping_idle_layers
 from sklearn_ae.noise import Typical
 
 
@@ -253,7 +253,7 @@ class TrainedNet(ListenedToNet):
             n_features *= self.module_.encoding_dim
         losses = self._room_for_losses(len(rows))
         first = 0
-        with torch.set_grad_enabled(contractive):
+        with torch.set_grad_enabled(contractive), skipping_idle_layers(self.module_):
             for batch in self._batches(rows, rows_at_once(n_features)):
                 if listened:
                     self._batch_begins(batch, training=False)
