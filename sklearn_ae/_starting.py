@@ -137,9 +137,9 @@ def _check_variance(of_rows: Moments, n_samples: int) -> None:
             f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
             "Divide X by a constant."
         )
-    if not of_rows.variance.any():
+    if not of_rows.deviation.any():
         raise ValueError(
-            f"X: all {len(of_rows.variance)} features are constant over {n_samples} rows, so "
+            f"X: all {len(of_rows.deviation)} features are constant over {n_samples} rows, so "
             "there is nothing to learn. Pass rows that differ."
         )
 
