@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, svds
 from sklearn.utils.extmath import svd_flip
@@ -20,6 +20,9 @@ _MAX_SIDE, _MAX_SIDE_BY_COMPONENT = 1000, 6
 
 # Variances are squares: of one below this share of the greatest, rounding leaves half the digits.
 _FOUND_AT_ONCE = 1e-8
+
+# Cosines of less are rounding.
+_ORTHOGONAL = 1e-15
 
 # Random directions beside the components that are wanted, passes over the rows, and the share of
 # a variance that products with its component may miss. scikit-learn's PCA makes eight passes
@@ -157,7 +160,7 @@ def _by_products_of_features(scaled: "_ScaledRows", n_components: int, known: _M
 
 
 def _by_products_of_rows(scaled: "_ScaledRows", n_components: int, known: _Matrix) -> _Found:
-    known_of_rows = np.linalg.qr(scaled.times(known.T))[0]
+    known_of_rows = np.linalg.qr(scaled.times(known.T))[0]  # scipy's refuses what is empty
     columns = (x.T for x in scaled.blocks_of_columns())
     variances, vectors, total = _largest(columns, n_components, known_of_rows)
     return _Found(variances, scaled.transposed_times(vectors).T, total)
@@ -190,7 +193,7 @@ def _by_blocks_of_vectors(scaled: "_ScaledRows", n_components: int, known: _Matr
     n_directions = n_components + _OVERSAMPLES
     block = np.random.RandomState(0).standard_normal((n_features, n_directions))
     basis = known.T
-    products = np.empty((n_directions * _MAX_PASSES,) * 2)  # of the basis with its images
+    products = np.zeros((n_directions * _MAX_PASSES,) * 2)  # of the basis with its images
     variances, vectors = np.empty(0), np.empty((0, 0))
     last, is_found = 0, False
     while not is_found and last < len(products):
@@ -237,8 +240,10 @@ def _without(vectors: _Matrix, basis: _Matrix) -> _Matrix:
 
 def _orthonormal(vectors: _Matrix, basis: _Matrix) -> _Matrix:
     """Give vectors that span the same beside a basis."""
-    for _ in range(2):  # after which nothing but rounding is left of the basis
-        vectors = np.linalg.qr(_without(vectors, basis))[0]
+    for _attempt in range(2):  # after which nothing but rounding is left of the basis
+        vectors, _ = qr(_without(vectors, basis), mode="economic", check_finite=False)
+        if np.abs(basis.T @ vectors).max(initial=0.0) < _ORTHOGONAL:
+            break
     return vectors
 
 
@@ -304,10 +309,12 @@ class _ScaledRows:
 
     def gram_times(self, vectors: _Matrix) -> _Matrix:
         """Give the products of all columns with those of all rows with vectors, in one pass."""
-        vectors, total = self.factor[:, None] * vectors, np.zeros(vectors.shape)
+        # Vectors in rows: numpy takes three quarters of the time for these.
+        vectors = vectors.T * self.factor
+        total = np.zeros(vectors.shape)
         for x in self._centred():
-            total += x.T @ (x @ vectors)
-        return self.factor[:, None] * total
+            total += (vectors @ x.T) @ x
+        return (self.factor * total).T
 
     def total_variance(self) -> float:
         """Give the sum of all squares."""
