@@ -6,8 +6,10 @@ python -m benchmarks.memory TOOL    # the bytes, of one tool
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -25,7 +27,7 @@ _STATUS = Path("/proc/self/status")
 
 def peak_memory(report: Report, n_rounds: int | None = None) -> None:
     """Print the memory of each tool, in units of the array that it is fitted on."""
-    if not _STATUS.exists():
+    if not is_measurable():
         report.note("Memory is left out: it is read from /proc, which only Linux has.")
         return
     size = np.prod(_SHAPE) * np.dtype(np.float32).itemsize
@@ -52,11 +54,22 @@ def growth_of_fit(tool: str) -> int:
     start = start_of(task, seed=0)
     X = np.random.default_rng(0).random(_SHAPE, dtype=np.float32)
     with threads(1):
-        # What libraries allocate when they are first used belongs to no fit.
-        TOOLS[tool](X[: 2 * task.batch_size], task, start)
-        before = _kilobytes("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        TOOLS[tool](X, task, start)
+        return growth_of(
+            lambda rows: TOOLS[tool](rows, task, start), X, warm_up=X[: 2 * task.batch_size]
+        )
+
+
+def is_measurable() -> bool:
+    """Whether memory can be read."""
+    return _STATUS.exists()
+
+
+def growth_of(function: Callable[[Any], object], X: Any, *, warm_up: Any) -> int:
+    """Give the bytes by which the greatest resident set of a call exceeds that before it."""
+    function(warm_up)  # what libraries allocate when they are first used belongs to no fit
+    before = _kilobytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    function(X)
     return 1024 * (_kilobytes("VmHWM") - before)
 
 

@@ -112,7 +112,7 @@ def _folds(rows: Rows, seed: int) -> Iterator[tuple[Rows, Rows]]:
     folds = KFold(_N_FOLDS, shuffle=True, random_state=seed)
     for others, fold in folds.split(np.arange(len(rows))):
         train = rows.subset(others)
-        if moments(train).variance.any():
+        if moments(train).deviation.any():
             yield train, rows.subset(fold)
 
 

@@ -7,10 +7,11 @@ import numpy as np
 from sklearn_ae._building import Specification, _Building
 from sklearn_ae._compat import warn
 from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.components import n_components_for
 from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 from sklearn_ae._training.losses import resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
-from sklearn_ae._training.scaling import resolve_scaling, units_for
+from sklearn_ae._training.scaling import Units, resolve_scaling, units_for
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._validation import (
@@ -80,7 +81,7 @@ def new_net(
         rows.n_features,
         units,
         len(rows),
-        _encoding_dim(plain, rows, of_rows),
+        _encoding_dim(plain, rows, of_rows, units),
         module_seed,
         net_seed,
     )
@@ -100,11 +101,13 @@ def new_net(
     return net, start
 
 
-def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments) -> int:
+def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments, units: Units) -> int:
     """Give the width of the code."""
     if isinstance(plain.encoding_dim, int):
         return plain.encoding_dim
-    n_moving = int(np.count_nonzero(of_rows.variance))
+    if isinstance(plain.encoding_dim, float):
+        return n_components_for(rows, of_rows.mean, units.scale, plain.encoding_dim)
+    n_moving = int(np.count_nonzero(of_rows.deviation))
     return max(1, min(_MOST_CODES, n_moving // 2, (len(rows) - 1) // 2))
 
 
@@ -153,9 +156,9 @@ def _check_variance(of_rows: Moments, n_samples: int) -> None:
             f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
             "Divide X by a constant."
         )
-    if not of_rows.variance.any():
+    if not of_rows.deviation.any():
         raise ValueError(
-            f"X: all {len(of_rows.variance)} features are constant over {n_samples} rows, so "
+            f"X: all {len(of_rows.deviation)} features are constant over {n_samples} rows, so "
             "there is nothing to learn. Pass rows that differ, or take away what large numbers "
             "have in common: float64 has 16 digits."
         )

@@ -18,7 +18,7 @@ from sklearn_ae._training.optimizers import rates_moved, rates_of
 from sklearn_ae._training.random import seeded
 from sklearn_ae._training.split import Split
 from sklearn_ae._training.step import ExactStep, allows_exact_step
-from sklearn_ae.nn import Autoencoder
+from sklearn_ae.nn import Autoencoder, skipping_idle_layers
 from sklearn_ae.noise import Typical
 
 
@@ -265,7 +265,7 @@ class TrainedNet(ListenedToNet):
             n_features *= self.module_.encoding_dim
         losses = self._room_for_losses(len(rows))
         first = 0
-        with torch.set_grad_enabled(contractive):
+        with torch.set_grad_enabled(contractive), skipping_idle_layers(self.module_):
             for batch in self._batches(rows, rows_at_once(n_features)):
                 if listened:
                     self._batch_begins(batch, training=False)

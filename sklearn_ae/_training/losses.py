@@ -67,6 +67,8 @@ class Loss:
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Give the squared difference."""
     difference = output - target
+    if not difference.requires_grad:
+        return difference.square_()  # a third of the time where rows are wide
     return difference * difference  # autograd takes three times as long for square()
 
 

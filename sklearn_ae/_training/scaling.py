@@ -15,12 +15,12 @@ _ShiftAndScale = tuple[NDArray[np.float64], np.float64 | NDArray[np.float64]]
 
 def _global(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
     """Centre each feature, and divide by one scale: the mean variance becomes 1."""
-    return moments.mean, np.sqrt(moments.variance.mean())
+    return moments.mean, moments.common_deviation
 
 
 def _standard(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
     """Centre each feature, and divide it by its own deviation."""
-    return moments.mean, np.where(moments.variance > 0, np.sqrt(moments.variance), 1.0)
+    return moments.mean, np.where(moments.deviation > 0, moments.deviation, 1.0)
 
 
 def _range(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
@@ -33,7 +33,7 @@ def _range(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
 
 def _spread(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
     """Divide by one scale and leave zero where it is, for outputs that are positive."""
-    return np.zeros_like(moments.mean), np.sqrt(moments.variance.mean())
+    return np.zeros_like(moments.mean), moments.common_deviation
 
 
 def _none(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:

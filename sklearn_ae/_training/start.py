@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.statistics import principal_components
+from sklearn_ae._training.components import principal_components
 from sklearn_ae.nn import Autoencoder, OutputActivation, shortcuts_of
 
 

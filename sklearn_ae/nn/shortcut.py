@@ -1,5 +1,7 @@
 """A linear map beside the layers, and its start at the principal components."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -48,9 +50,24 @@ class LinearShortcut(nn.Module):
         self.layers = layers
         self.shortcut = shortcut
         self.gate = nn.Parameter(torch.zeros(())) if gated else None
+        self.skips_layers = False
+
+    @property
+    def has_idle_layers(self) -> bool:
+        """Whether the layers add nothing, as all do before the first step."""
+        if self.gate is not None:
+            return not self.gate.any()
+        last = self.layers
+        while isinstance(last, nn.Sequential) and len(last):
+            last = last[-1]
+        if not isinstance(last, nn.Linear) or last.weight[0].any():  # most weights end it here
+            return False
+        return not any(weight.any() for weight in last.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (n_samples, in_features) to (n_samples, out_features)."""
+        if self.skips_layers:
+            return self.shortcut(x)
         if self.gate is None:
             return self.shortcut(x) + self.layers(x)
         # Layers of a user may write into what they are given.
@@ -136,6 +153,46 @@ Linear(in_features=2, out_features=4, bias=True)]
     if not all(isinstance(half, LinearShortcut) for half in halves):
         return []
     return [cast(LinearShortcut, half).shortcut for half in halves]
+
+
+@contextmanager
+def skipping_idle_layers(module: nn.Module) -> Iterator[None]:
+    """Run a module without the layers that add nothing to their shortcut.
+
+    Before the first step these are all layers, which take most of the time.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its weights may not change within.
+
+    Returns
+    -------
+    context : context manager
+        Within, they are skipped.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn import LinearShortcut, skipping_idle_layers
+    >>> both = LinearShortcut(nn.Linear(4, 2), nn.Linear(4, 2), gated=True)
+    >>> with skipping_idle_layers(both):
+    ...     both.skips_layers
+    True
+    """
+    idle = [
+        each
+        for each in module.modules()
+        if isinstance(each, LinearShortcut) and each.has_idle_layers
+    ]
+    for each in idle:
+        each.skips_layers = True
+    try:
+        yield
+    finally:
+        for each in idle:
+            each.skips_layers = False
 
 
 @torch.no_grad()

@@ -182,3 +182,54 @@ def test_an_estimator_knows_the_loss_of_pca_from_its_start(n_codes, precision):
     ).fit(DIGITS)
     left = 1 - PCA(n_codes, svd_solver="full").fit(DIGITS).explained_variance_ratio_.sum()
     assert autoencoder.pca_loss_ == pytest.approx(left, rel=1e-5)
+
+
+UNEVEN = {
+    "a unix time": lambda n: 1.7e9 + 1e6 * np.random.default_rng(0).random(n),
+    "a large feature": lambda n: 1e9 * np.random.default_rng(0).standard_normal(n),
+    "an outlier": lambda n: np.where(np.arange(n) == 7, 1e12, np.linspace(0, 1, n)),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("column", UNEVEN.values(), ids=UNEVEN)
+@pytest.mark.parametrize("position", [0, 64])
+@pytest.mark.filterwarnings("error:.*codes are constant")
+def test_a_fit_starts_at_pca_of_all_features_however_large_one_is(position, column, precision):
+    X = np.insert(DIGITS, position, column(len(DIGITS)), axis=1)
+    autoencoder = AutoencoderTransformer(
+        5,
+        hidden_layer_sizes=(4,),
+        max_epochs=2,
+        lr_schedule="constant",
+        tol=1.0,
+        n_iter_no_change=1,
+        early_stopping=False,
+        precision=precision,
+        random_state=0,
+    ).fit(X)
+    assert autoencoder.n_iter_ > 0
+    pca = PCA(5, svd_solver="full").fit(X)
+    expected = pca.inverse_transform(pca.transform(X))
+    small = np.arange(65) != position
+    np.testing.assert_allclose(
+        np.square(autoencoder.reconstruct(X) - X)[:, small].mean(),
+        np.square(expected - X)[:, small].mean(),
+        rtol=1e-3,
+    )
+
+
+@pytest.mark.parametrize("power", [-560, -100, 100, 480])
+def test_a_fit_is_the_same_in_units_whose_squares_are_beyond_float64(power):
+    def fitted(X):
+        return AutoencoderTransformer(
+            5, hidden_layer_sizes=(9,), max_epochs=30, early_stopping=False, random_state=0
+        ).fit(X)
+
+    unit = np.ldexp(1.0, power)  # by which no digit is lost
+    scaled, expected = fitted(DIGITS[:200] * unit), fitted(DIGITS[:200])
+    assert scaled.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(scaled.transform(DIGITS * unit), expected.transform(DIGITS))
+    np.testing.assert_array_equal(
+        scaled.reconstruct(DIGITS * unit), expected.reconstruct(DIGITS) * unit
+    )

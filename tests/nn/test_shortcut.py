@@ -11,6 +11,7 @@ from sklearn_ae.nn import (
     LinearShortcut,
     TransposedLinear,
     dense,
+    skipping_idle_layers,
     tied_dense,
     with_shortcuts,
 )
@@ -110,3 +111,56 @@ def test_layers_that_give_zero_all_learn_in_a_training(x):
     assert all(after < before for before, after in pairwise(losses))
     assert encoder.layers[-1].weight.any()
     assert decoder.layers[-1].weight.any()
+
+
+# Layers that add nothing
+
+HALVES = {
+    "dense": lambda: with_shortcuts(
+        dense(6, 2, hidden_layer_sizes=(5,)), dense(2, 6, hidden_layer_sizes=(5,)), 6, 2
+    ),
+    "tied": lambda: _tied(nn.GELU),
+    "gated": lambda: with_shortcuts(nn.Linear(6, 2), nn.Linear(2, 6), 6, 2, gated=(True, True)),
+}
+
+every_half = pytest.mark.parametrize("half", [(name, i) for name in HALVES for i in (0, 1)])
+
+
+def _half_of(half, x):
+    """Give a half, rows that it takes, and a list that grows when its layers run."""
+    name, position = half
+    half, runs = HALVES[name]()[position], []
+    half.layers.register_forward_hook(lambda *arguments: runs.append(1))
+    return half, x[:, : half.shortcut.in_features], runs
+
+
+@every_half
+@torch.no_grad()
+def test_layers_that_add_nothing_are_skipped_where_it_is_asked_for(x, half):
+    half, x, runs = _half_of(half, x)
+    expected = half(x)
+    with skipping_idle_layers(half):
+        torch.testing.assert_close(half(x), expected, rtol=0, atol=0)
+    assert len(runs) == 1
+    half(x)
+    assert len(runs) == 2
+
+
+@every_half
+@torch.no_grad()
+def test_one_weight_that_is_not_zero_is_enough_for_layers_to_be_run(x, half):
+    half, x, runs = _half_of(half, x)
+    weight = half.layers[-1].weight if half.gate is None else half.gate
+    weight.view(-1)[-1] = 0.5
+    expected = half(x)
+    with skipping_idle_layers(half):
+        torch.testing.assert_close(half(x), expected, rtol=0, atol=0)
+    assert len(runs) == 2
+
+
+def test_layers_run_again_after_an_error(x):
+    half, x, runs = _half_of(("dense", 0), x)
+    with pytest.raises(ZeroDivisionError), skipping_idle_layers(half):
+        raise ZeroDivisionError
+    half(x)
+    assert len(runs) == 1
