@@ -95,10 +95,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
     early_stopping : bool or "auto", default="auto"
         Whether to hold rows out and to keep the weights of least loss on them. The fit ends
         before `max_epochs` only with ``lr_schedule="constant"``, when that loss no longer
-        falls. "auto" holds rows out from 1,000 up, since the tenth of fewer is too small to choose
-        by, and where a callback looks at their loss. Else three-fold cross-validation says how
-        far the trained weights are taken back to the start, on the line between the two, where
-        the fit starts at PCA. False does neither.
+        falls. Where the fit starts at PCA, the weights kept may lie on the line from these back
+        to the start. "auto" holds rows out from 1,000 up, since the tenth of fewer is too small
+        to choose by, and where a callback looks at their loss; else three-fold cross-validation
+        says how far to go on that line. False does neither.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -152,7 +152,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         The epoch that they are of; 0 is the start.
     shrinkage_ : float or None
         How far the weights kept lie on the way from those of `best_epoch_` back to the start,
-        from 0 to 1, where cross-validation chose that.
+        from 0 to 1, by the rows held out or by cross-validation; None where neither chose it.
     pca_loss_ : float or None
         Objective of PCA at the same dimension, over the same rows; None where the fit did not
         start there.

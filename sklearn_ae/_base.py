@@ -336,9 +336,9 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
 
     @property
     def shrinkage_(self) -> float | None:
-        """How far the trained weights were taken back to their start, chosen by cross-validation.
+        """How far the weights kept lie on the way from those of `best_epoch_` to the start.
 
-        From 0, the weights of `best_epoch_`, to 1, the start; None where it was not chosen.
+        From 0 to 1, chosen by the rows held out or by cross-validation; None where neither was.
         """
         return self.net_.shrinkage_
 

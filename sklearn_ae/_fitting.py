@@ -196,7 +196,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         checked: Rows,
         progress: Progress | None,
     ) -> None:
-        keep_best = KeepBest(includes_start=start is not None, shrinkage=net.shrinkage_ or 0.0)
+        keep_best = KeepBest(includes_start=start is not None)
         convergence = convergence_of(self, net.max_epochs)
         first = [keep_best] if progress is None else [keep_best, progress]
         is_lossless = start is not None and start.is_lossless and _only_rebuilds(self)

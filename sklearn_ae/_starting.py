@@ -106,7 +106,7 @@ def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments, units: Units) 
     if isinstance(plain.encoding_dim, int):
         return plain.encoding_dim
     if isinstance(plain.encoding_dim, float):
-        return n_components_for(rows, of_rows.mean, units.scale, plain.encoding_dim)
+        return n_components_for(rows, of_rows.mean, np.asarray(units.scale), plain.encoding_dim)
     n_moving = int(np.count_nonzero(of_rows.deviation))
     return max(1, min(_MOST_CODES, n_moving // 2, (len(rows) - 1) // 2))
 

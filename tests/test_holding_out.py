@@ -82,24 +82,20 @@ def test_the_loss_kept_is_that_of_the_weights_kept():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "options"),
-    [
-        ({"early_stopping": False}, {}),
-        ({"early_stopping": True}, {}),
-        ({"linear_shortcut": False}, {}),
-        ({}, {"X_val": DIGITS[200:300]}),
-    ],
-    ids=["plain", "held out", "random start", "X_val"],
+    "parameters", [{"early_stopping": False}, {"linear_shortcut": False}], ids=["plain", "random"]
 )
-def test_no_fold_is_trained_where_something_else_says_what_is_kept(parameters, options):
-    assert guarded(**parameters).fit(X, **options).shrinkage_ is None
+def test_a_plain_fit_and_one_from_a_random_start_keep_what_was_trained(parameters):
+    assert guarded(**parameters).fit(X).shrinkage_ is None
 
 
-def test_no_fold_is_trained_where_the_rows_are_enough_to_hold_some_out():
+def test_rows_are_held_out_where_they_are_enough():
     fitted = guarded(max_epochs=1).fit(DIGITS[:1000])
 
-    assert fitted.shrinkage_ is None
     assert fitted.validation_loss_curve_ is not None
+    assert (
+        fitted.loss_curve_
+        == guarded(max_epochs=1, early_stopping=True).fit(DIGITS[:1000]).loss_curve_
+    )
 
 
 def test_a_warm_start_has_seen_all_rows_and_is_not_cross_validated():
@@ -187,3 +183,24 @@ def test_a_sigmoid_and_a_bounded_loss_are_cross_validated_too():
     images = DIGITS[:200].astype(np.uint8)
     fitted = guarded(output_activation="sigmoid", loss="binary_cross_entropy").fit(images)
     assert fitted.shrinkage_ is not None
+
+
+# Rows that are held out
+
+
+def test_rows_held_out_say_how_far_the_weights_go_from_their_start():
+    train, held_out = DIGITS[:80], DIGITS[200:500]
+    fitted = guarded(hidden_layer_sizes=(128,), lr=1e-2).fit(train, X_val=held_out)
+
+    unit = train.var(axis=0).mean()
+    error = np.square(fitted.reconstruct(held_out) - held_out).mean() / unit
+    assert fitted.shrinkage_ > 0
+    assert fitted.best_loss_ < min(fitted.validation_loss_curve_)
+    assert fitted.best_loss_ == pytest.approx(error, rel=1e-5)
+
+
+def test_weights_that_rows_held_out_want_as_they_are_are_not_taken_back():
+    fitted = guarded(early_stopping=True).fit(DIGITS)
+
+    assert fitted.shrinkage_ == 0
+    assert fitted.best_loss_ == min(fitted.validation_loss_curve_)

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_ae._training.shrinkage import shrunk
+from sklearn_ae._training.shrinkage import least_loss_along, shrunk
 
 # tol says nothing of the last epoch of a schedule that brings the rate to zero. Where the epochs
 # are enough, that one gains a percent or two at most; where they are few, ten and more.
@@ -30,13 +30,10 @@ class KeepBest(Callback):
     includes_start : bool, default=True
         Whether the weights before the first epoch are a candidate. Those of a random start
         are not worth the two passes over the rows.
-    shrinkage : float, default=0.0
-        How far the weights of least loss are taken back to the start, in [0, 1].
     """
 
-    def __init__(self, *, includes_start: bool = True, shrinkage: float = 0.0) -> None:
+    def __init__(self, *, includes_start: bool = True) -> None:
         self.includes_start = includes_start
-        self.shrinkage = shrinkage
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, **kwargs: Any) -> None:
         """Take the weights before the first epoch."""
@@ -66,30 +63,41 @@ class KeepBest(Callback):
 
     def settle(self, net: NeuralNet) -> None:
         """Give a net the best weights so far, or those of the start where these are better."""
-        net.module_.load_state_dict(shrunk(self.first_weights_, self.weights_, self.shrinkage))
+        net.module_.load_state_dict(self.weights_)
         net.best_epoch_, net.best_loss_ = self.epoch_, self.least_loss_
         if self.is_start_:
             net.best_loss_ = self._loss_of_start(net)
         elif self.includes_start:
-            loss = self._loss_over_all(net)
-            if not loss < self.first_loss_:
-                net.module_.load_state_dict(self.first_weights_)
-                net.best_epoch_, net.best_loss_ = self.first_epoch_, net.start_loss_
-            elif self.split_.validation is None:
-                net.best_loss_ = loss
+            try:
+                self._hold_against_start(net)
+            except KeyboardInterrupt:  # nobody waits for the comparison: the epochs are kept
+                net.interrupted_ = True
+                self._take_back(net)
+
+    def _hold_against_start(self, net: NeuralNet) -> None:
+        """Take the weights back to the start as far as it serves, or all the way."""
+        everything, _, validation = self.split_
+        if validation is not None:
+            net.shrinkage_, net.best_loss_ = least_loss_along(
+                net, self.first_weights_, validation, self.least_loss_
+            )
+        self._take_back(net)
+        loss = net.evaluate(everything)
+        if not loss < self.first_loss_:
+            net.module_.load_state_dict(self.first_weights_)
+            net.best_epoch_, net.best_loss_ = self.first_epoch_, net.start_loss_
+        elif validation is None:
+            net.best_loss_ = loss
+
+    def _take_back(self, net: NeuralNet) -> None:
+        weights = shrunk(self.first_weights_, self.weights_, net.shrinkage_ or 0.0)
+        net.module_.load_state_dict(weights)
 
     def _loss_of_start(self, net: NeuralNet) -> float:
         if self.includes_start:
             return net.start_loss_
         everything, _, validation = self.split_
         return net.evaluate(everything if validation is None else validation)
-
-    def _loss_over_all(self, net: NeuralNet) -> float:
-        try:
-            return net.evaluate(self.split_.all)
-        except KeyboardInterrupt:  # nobody waits for the comparison: the epochs are kept
-            net.interrupted_ = True
-            return -inf if self.monitor_ == "valid_loss" else self.least_loss_
 
 
 def own_copy(callback: Any, memo: dict[int, Any] | None = None) -> Any:

@@ -103,7 +103,10 @@ def principal_components(
 
 
 def n_components_for(
-    rows: Rows, shift: NDArray[np.float64], scale: NDArray[np.float64], share: float
+    rows: Rows,
+    shift: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    share: float,
 ) -> int:
     """Give how many principal components keep more than a share of the variance.
 

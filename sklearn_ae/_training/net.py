@@ -63,7 +63,7 @@ class AutoencoderNet(TrainedNet):
     starts_at_pca_ : bool
         Whether that is the loss of PCA.
     shrinkage_ : float or None
-        How far the trained weights were taken back to their start, where that was chosen.
+        How far the weights of `best_epoch_` are taken back to the start, where that is chosen.
     interrupted_ : bool
         Whether the last training ended within an epoch, which is not kept.
     least_ : dict of float

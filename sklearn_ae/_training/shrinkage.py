@@ -1,7 +1,8 @@
 """How far trained weights are taken back to those that they started from.
 
-Few rows are over-fitted by many weights, and too few to hold some out. On the straight line from
-the start, which rebuilds as PCA does, to the trained weights, cross-validation finds the place.
+Weights that rebuild the rows of the training well may do worse on others than those of the start,
+which rebuild as PCA does. The place between the two, on the straight line, is where rows that were
+held out are rebuilt best: some of many, or each of few in turn.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,24 @@ def losses_along(net: TrainedNet, start: dict[str, Any], rows: Rows) -> NDArray[
     return np.array(losses)
 
 
+def least_loss_along(
+    net: TrainedNet, start: dict[str, Any], rows: Rows, loss: float
+) -> tuple[float, float]:
+    """Go from the weights of a net, which have a loss on rows, to the start until it rises.
+
+    Give the shrinkage of the least, and that loss. The net has other weights then.
+    """
+    trained = deepcopy(net.module_.state_dict())
+    best = 0.0
+    for shrinkage in reversed(SHRINKAGES[:-1]):
+        net.module_.load_state_dict(shrunk(start, trained, shrinkage))
+        found = net.evaluate(rows)
+        if not found < loss:
+            break
+        best, loss = shrinkage, found
+    return best, loss
+
+
 def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> float:
     """Choose one of `SHRINKAGES` by the losses that each fold has for them.
 
@@ -55,6 +74,7 @@ def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> float:
     hard rows says no more than one of easy ones; and of two the one that does in all folds.
     """
     gains = np.stack([(loss[0] - loss) / (abs(loss[0]) or 1.0) for loss in losses])
-    errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
+    with np.errstate(invalid="ignore"):  # a loss may be infinite
+        errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
     certain = np.nan_to_num(gains.mean(axis=0) - _STANDARD_ERRORS * errors, nan=-np.inf)
     return SHRINKAGES[int(certain.argmax())]

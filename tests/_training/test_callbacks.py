@@ -28,7 +28,7 @@ class Net:
         self.module_ = nn.Linear(1, 1)
         self.history = History()
         self.data = Split(rows, rows, validation)
-        self.best_epoch_ = 0
+        self.best_epoch_, self.shrinkage_ = 0, None
         self.weight = weight
 
     @property
