@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from _testing import OUTPUTS
+from _testing import OUTPUTS, small
+from numpy.testing import assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderTransformer
+from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.losses import LOSSES
+from sklearn_ae.noise import NOISES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -244,3 +247,56 @@ def test_weight_decay_shrinks_layers_and_spares_the_shortcut():
 def test_every_schedule_improves_on_pca(lr_schedule):
     autoencoder = _autoencoder(lr_schedule=lr_schedule, max_epochs=20).fit(X)
     assert autoencoder.best_loss_ < 0.9 * autoencoder.pca_loss_
+
+
+# A level for each feature
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_one_level_for_each_feature_is_that_level_for_all(noise):
+    parameters = {"noise": noise, "max_epochs": 2}
+    one = small(noise_level=0.25, **parameters).fit(X)
+    each = small(noise_level=[0.25] * 64, **parameters).fit(X)
+
+    assert_array_equal(each.transform(X), one.transform(X))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_feature_without_a_level_goes_in_as_it_is(noise):
+    level = np.full(64, 0.5)
+    level[20] = 0
+    net = small(noise=noise, noise_level=level).fit(X).net_
+
+    (batch,) = Rows(X).batches(len(X), rescale=net.module_.rescale)
+    changed = net.corrupted(batch, torch.Generator().manual_seed(0)) != batch.target
+    assert not changed[:, 20].any()
+    assert changed[:, 21].any()
+
+
+@pytest.mark.parametrize("scaling", ["global", "standard"])
+def test_a_level_is_in_the_units_of_its_feature(scaling):
+    rows = DIGITS[:, 20:30] * np.logspace(-2, 2, 10)
+    level = rows.std(axis=0)
+    net = small(noise="gaussian", noise_level=level, scaling=scaling).fit(rows).net_
+
+    (batch,) = Rows(rows).batches(len(rows), rescale=net.module_.rescale)
+    drawn = net.corrupted(batch, torch.Generator().manual_seed(0)) - batch.target
+    scale = net.module_.rescale.scale.numpy()
+    np.testing.assert_allclose((drawn.numpy() * scale).std(axis=0), level, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("noise", "noise_level"),
+    [
+        ("gaussian", [0.5] * 9),
+        ("gaussian", [[0.5] * 64]),
+        ("gaussian", [-0.5] + [0.5] * 63),
+        ("gaussian", [np.nan] * 64),
+        ("gaussian", ["much"] * 64),
+        ("masking", [1.5] + [0.5] * 63),
+        ("salt_and_pepper", 1.5),
+    ],
+)
+def test_levels_that_no_noise_can_have_are_refused(noise, noise_level):
+    with pytest.raises(ValueError, match="noise_level="):
+        small(noise=noise, noise_level=noise_level).fit(X)

@@ -53,7 +53,7 @@ class TrainedNet(ListenedToNet):
             return batch.target.clone() if rescale.copy else batch.target
         level = self.noise_level
         if isinstance(level, Tensor):
-            level = level.to(batch.target)
+            level = level.to(rescale.scale)
         if not self.noise.is_share:
             level = (level / rescale.scale).to(rescale.dtype)
         return self.noise.corrupt(batch.target, level, generator, Typical(*rescale.typical_inside))
