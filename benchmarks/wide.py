@@ -155,16 +155,37 @@ def before_the_first_epoch(report: Report, n_rounds: int) -> None:
     )
 
 
+FEW = "100 x 20,000"
+
+
+def fit(X: NDArray) -> AutoencoderTransformer:
+    """Fit at the defaults."""
+    return AutoencoderTransformer(random_state=0).fit(X)
+
+
+def growth(name: str) -> int:
+    """Give the bytes that components take, or of few rows a fit, in a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.wide", "--growth", name)
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def growth_here(name: str) -> int:
+    """Give the same in this process."""
+    if name == FEW:
+        X = images(100, 20_000, np.float32)
+        return growth_of(fit, X, warm_up=X[:, :100])
+    X = CASES[name].load(np.float32)
+    return growth_of(components_of, X, warm_up=X[:1500, :1200])
+
+
 def memory(report: Report) -> None:
-    """Print what units and components take, in blocks, each case in a process of its own."""
+    """Print what units and components take, in blocks."""
     if not is_measurable():
         report.note("Memory is left out: it is read from /proc, which only Linux has.")
         return
     lines = []
     for name in CASES:
-        command = (sys.executable, "-m", "benchmarks.wide", "--growth", name)
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        n_bytes = int(done.stdout)
+        n_bytes = growth(name)
         size = Ratio.of([n_bytes], [_BLOCK])
         report.end(f"{name}: blocks that units and components take", size, _MAX_BLOCKS)
         lines.append((name, f"{n_bytes / _MB:.0f}", f"{size.median:.1f}"))
@@ -179,17 +200,26 @@ def memory(report: Report) -> None:
 def few_rows(report: Report) -> None:
     """Print what a fit of 100 rows takes at the defaults, and what is kept of it."""
     X = images(100, 20_000, np.float32)
-    seconds, fitted = timed(AutoencoderTransformer(random_state=0).fit, X)
+    seconds, fitted = timed(fit, X)
     dump, pickled = timed(pickle.dumps, fitted)
     load, _ = timed(pickle.loads, pickled)
     n_weights = sum(weight.numel() for weight in fitted.net_.module_.parameters())
     report.table(
-        f"100 x 20,000 float32 ({X.nbytes / _MB:.0f} MB) at the defaults",
-        ("fit, s", "before the first epoch, s", "weights, MB", "pickle, MB", "dump, s", "load, s"),
+        f"{FEW} float32 ({X.nbytes / _MB:.0f} MB) at the defaults",
+        (
+            "fit, s",
+            "before the first epoch, s",
+            "peak memory, MB",
+            "weights, MB",
+            "pickle, MB",
+            "dump, s",
+            "load, s",
+        ),
         [
             (
                 f"{seconds:.1f}",
                 f"{timed(start, X)[0]:.2f}",
+                f"{growth(FEW) / _MB:.0f}" if is_measurable() else "",
                 f"{4 * n_weights / _MB:.0f}",
                 f"{len(pickled) / _MB:.0f}",
                 f"{dump:.2f}",
@@ -203,13 +233,12 @@ def main() -> int:
     """Print the tables, and give the number to exit with."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--growth", choices=CASES, help=argparse.SUPPRESS)
+    parser.add_argument("--growth", choices=[*CASES, FEW], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threads(1):
         if arguments.growth:
-            X = CASES[arguments.growth].load(np.float32)
-            print(growth_of(components_of, X, warm_up=X[:1500, :1200]))
+            print(growth_here(arguments.growth))
             return 0
         report = Report()
         report.note(", ".join(f"{name}: {value}" for name, value in report.machine.items()))

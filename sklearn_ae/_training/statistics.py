@@ -17,9 +17,9 @@ from sklearn_ae.nn import Autoencoder
 # numbers that lie as close, and one is.
 _ROUNDING_STEPS = 8
 
-# Products with sparse rows are sparse where at most this share of the entries is no zero: each of
-# these takes as long as ten of a dense row.
-_SPARSE = 0.1
+# Rows are taken as sparse where at most this share of the entries is no zero: with more, a copy of
+# them takes more memory, and products with it more time, than blocks of dense rows.
+_SPARSE = 0.3
 
 # Squares of numbers in this range, and their sums, keep all digits in float64.
 _SQUARED_SAFELY = 1e-140, 1e140
