@@ -41,6 +41,9 @@ def start_at_pca(module: Autoencoder, rows: Rows, output: OutputActivation) -> S
     mean, scale = rescale.typical[0].double(), rescale.scale.double()
     found = principal_components(rows, mean.numpy(), scale.numpy(), module.encoding_dim)
     components = torch.from_numpy(found.components)
+    # Steps that divide by the size of a gradient would take rounding for a slope.
+    _, low, high = rescale.typical
+    components[:, low == high] = 0.0
     mean_inside = rescale.inside(mean)
     output_mean, slope = output.expand(mean_inside)
     encoder, decoder = shortcuts_of(module)

@@ -18,6 +18,7 @@ from sklearn_ae.nn import (
     OUTPUT_ACTIVATIONS,
     Autoencoder,
     dense,
+    shortcuts_of,
     tied_dense,
     with_shortcuts,
 )
@@ -82,6 +83,18 @@ def test_tied_layers_start_at_pca(activation, hidden_layer_sizes):
     decoder = tied_dense(encoder, activation=activation)
     module, _ = _module(encoder, decoder, DIGITS, 5)
     _assert_rebuilds_as_pca(module, DIGITS, 5)
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0])
+@pytest.mark.parametrize("shape", [(300, 40), (40, 300), (1010, 1020)])
+def test_features_that_are_constant_get_no_weight_at_all(shape, constant):
+    X = np.random.default_rng(0).standard_normal(shape)
+    X[:, [0, 7]] = constant
+    module, _ = _dense_module(X, 5)
+    encoder, decoder = (half.weight.detach() for half in shortcuts_of(module))
+    assert not encoder[:, [0, 7]].any()
+    assert not decoder[[0, 7]].any()
+    assert encoder[:, 1:7].all()
 
 
 def test_codes_are_those_of_pca_up_to_the_scale():
