@@ -19,6 +19,9 @@ from sklearn_ae._training.random import seeded
 from sklearn_ae._validation import check_half, check_layer_sizes
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
 
+# Of a layer with hidden_layer_sizes="auto". 100 rows of 20,000 features have fewer entries.
+_MOST_WEIGHTS = 2**20
+
 Half = Callable[[int, int], nn.Module]
 
 
@@ -35,8 +38,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
         Width of the code. A float in (0, 1) is the share of the variance that as many
         principal components are to keep. "auto" is half of the features that vary, and of the
         rows, and at most 32.
-    hidden_layer_sizes : int or sequence of int, default=(512, 256)
-        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none.
+    hidden_layer_sizes : int, sequence of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none. "auto"
+        is (512, 256), and less for rows of more than 2,048 features, so that no layer has more
+        than about a million weights.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
             default="gelu"
         What follows each hidden layer. The code itself is linear.
@@ -76,16 +81,18 @@ class AutoencoderTransformer(_BaseAutoencoder):
         `SGD` are as fast as their names, with torch's own defaults.
     optimizer_params : dict, default=None
         Its further parameters. Weight decay acts on the weights of the layers alone; it is
-        1 for "adamw" unless given. A group in "param_groups" may have a "lr" of its own.
-    lr : float, default=1e-3
+        0.3 for "adamw" unless given. A group in "param_groups" may have a "lr" of its own.
+    lr : float, default=3e-3
         Learning rate, the greatest of a schedule.
     lr_schedule : {"constant", "cosine", "one_cycle"}, default="one_cycle"
         How the rate moves over all steps of a fit. "cosine" takes it from `lr` to zero,
         "one_cycle" up to `lr` and then to zero.
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is a fortieth of the rows, from 8 to 256.
-    max_epochs : int, default=20
-        How often a fit goes over the rows at most.
+        Rows in a step. "auto" is a fortieth of the rows, from 8 to 256; where cross-validation
+        guards a fit of few rows, a fifth of them, at least 32.
+    max_epochs : int or "auto", default="auto"
+        How often a fit goes over the rows at most. "auto" is 20, or 75 where cross-validation
+        guards a fit of few rows.
     tol : float, default=1e-4
         Share of the least loss by which an epoch has to improve it to count as better. It does
         nothing with a schedule.
@@ -191,7 +198,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         **NETWORK,
         **OBJECTIVE,
         **TRAINING,
-        "hidden_layer_sizes": ["array-like", Integral],
+        "hidden_layer_sizes": ["array-like", Integral, StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
         "encoder": [callable, None],
@@ -202,7 +209,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         self,
         encoding_dim: int | float | str = "auto",
         *,
-        hidden_layer_sizes: int | Sequence[int] = (512, 256),
+        hidden_layer_sizes: int | Sequence[int] | str = "auto",
         activation: str = "gelu",
         output_activation: str = "identity",
         linear_shortcut: bool = True,
@@ -217,10 +224,10 @@ class AutoencoderTransformer(_BaseAutoencoder):
         trim: float = 0.0,
         optimizer: str | type[Optimizer] = "adamw",
         optimizer_params: dict[str, Any] | None = None,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
-        max_epochs: int = 20,
+        max_epochs: int | str = "auto",
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
         early_stopping: bool | str = "auto",
@@ -266,7 +273,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         self.verbose = verbose
 
     def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
-        sizes = check_layer_sizes(self.hidden_layer_sizes)
+        sizes = self._layer_sizes(n_features)
         encoding_dim = cast(int, self.encoding_dim)  # found by now
         if self.tied_weights and (self.encoder or self.decoder):
             raise ValueError(
@@ -290,6 +297,13 @@ class AutoencoderTransformer(_BaseAutoencoder):
                 generator=generator,
             )
         return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation].layer())
+
+    def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
+        """Give the widths of the hidden layers."""
+        if isinstance(self.hidden_layer_sizes, str):
+            widest = max(2, _MOST_WEIGHTS // n_features)
+            return tuple(min(size, widest // halved) for size, halved in ((512, 1), (256, 2)))
+        return check_layer_sizes(self.hidden_layer_sizes)
 
     def _half(
         self,

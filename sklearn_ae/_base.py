@@ -229,7 +229,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             with np.errstate(over="ignore"):  # infinite ones are told of
                 left += (weight * np.square((x - output) / unit)).sum(axis=0)
                 total += (weight * np.square((x - of_rows.mean) / unit)).sum(axis=0)
-        varies = of_rows.variance > 0  # a constant feature has no share of the variance
+        varies = of_rows.deviation > 0  # a constant feature has no share of the variance
         if not varies.any():
             return float(np.mean(left == 0))
         return float(1 - _checked(left[varies]).sum() / total[varies].sum())

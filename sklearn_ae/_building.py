@@ -55,7 +55,7 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     lr: float = 1e-3
     lr_schedule: str = "constant"
     batch_size: int | str = "auto"
-    max_epochs: int = 20
+    max_epochs: int | str = "auto"
     tol: float = 1e-4
     n_iter_no_change: int = 10
     early_stopping: bool | str = False
@@ -120,6 +120,9 @@ class Specification:
         Width of the code, which the parameter may leave to the rows.
     module_seed, net_seed : int
         Where weights are drawn from, and all that is drawn later.
+    is_guarded : bool, default=False
+        Whether cross-validation says how far the weights go from their start. Few rows may then
+        be gone over often, in large batches, of which "auto" makes use.
     """
 
     estimator_class: type[_Building]
@@ -130,6 +133,7 @@ class Specification:
     encoding_dim: int
     module_seed: int
     net_seed: int
+    is_guarded: bool = False
 
     @float32_by_default()
     def __call__(self, **of_skorch: object) -> Autoencoder:
@@ -180,7 +184,7 @@ class Specification:
             "lr": estimator.lr,
             "lr_schedule": estimator.lr_schedule,
             "batch_size": self.batch_size,
-            "max_epochs": estimator.max_epochs,
+            "max_epochs": self.max_epochs,
             "bfloat16": estimator.precision == "bfloat16",
             "seed": self.net_seed,
             "dataset": Rows,
@@ -203,10 +207,24 @@ class Specification:
     @property
     def batch_size(self) -> int:
         """Rows in a step."""
-        batch_size = self.parameters.get("batch_size", self.estimator_class.batch_size)
-        if batch_size == "auto":
-            return min(256, max(8, self.n_samples // 40))
-        return batch_size
+        batch_size = self._given("batch_size")
+        if batch_size != "auto":
+            return batch_size
+        if self.is_guarded:
+            return max(32, self.n_samples // 5)
+        return min(256, max(8, self.n_samples // 40))
+
+    @property
+    def max_epochs(self) -> int:
+        """How often a fit goes over the rows at most."""
+        max_epochs = self._given("max_epochs")
+        if max_epochs != "auto":
+            return max_epochs
+        return 75 if self.is_guarded else 20
+
+    def _given(self, name: str) -> Any:
+        """Give the value of a parameter that the estimator may not have."""
+        return self.parameters.get(name, getattr(self.estimator_class, name))
 
     def has_other(self, estimator: _Building, name: str) -> bool:
         """Whether an estimator has another value of a parameter."""
@@ -240,6 +258,7 @@ class Specification:
             parameters=estimator.get_params(deep=False),
             n_samples=n_samples,
             net_seed=net_seed,
+            is_guarded=False,
         )
 
 

@@ -102,8 +102,15 @@ class _Fitting(CallbackSupportMixin, _Input):
             split = split_rows(plain, checked, validation, net_seed)
             if fitted is None:
                 warn_of_precision(plain)
-                net, start = new_net(plain, split.train, split.all, module_seed, net_seed)
-                if start is not None and is_cross_validated(plain, split):
+                net, start = new_net(
+                    plain,
+                    split.train,
+                    split.all,
+                    module_seed,
+                    net_seed,
+                    is_guarded=is_cross_validated(plain, split),
+                )
+                if net.module.is_guarded:
                     net.shrinkage_ = cross_validated_shrinkage(
                         plain, split.train, module_seed, net_seed
                     )
@@ -185,7 +192,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         return self
 
     def _progress(self) -> AbstractContextManager[Progress | None]:
-        return Progress(self.max_epochs) if self.verbose == 1 else nullcontext()
+        return Progress() if self.verbose == 1 else nullcontext()
 
     def _train(
         self,

@@ -95,7 +95,7 @@ def cross_validated_shrinkage(
     quiet.callbacks, quiet.verbose = None, 0
     losses = []
     for train, fold in _folds(rows, net_seed):
-        net, start = new_net(quiet, train, train, module_seed, net_seed)
+        net, start = new_net(quiet, train, train, module_seed, net_seed, is_guarded=True)
         if start is None or start.is_lossless:
             continue
         keep_best = KeepBest()

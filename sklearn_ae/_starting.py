@@ -1,6 +1,7 @@
 """A net before its first epoch: on a new network, or on one that goes on."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,7 +61,13 @@ def warn_of_precision(plain: _Building) -> None:
 
 
 def new_net(
-    plain: _Building, rows: Rows, everything: Rows, module_seed: int, net_seed: int
+    plain: _Building,
+    rows: Rows,
+    everything: Rows,
+    module_seed: int,
+    net_seed: int,
+    *,
+    is_guarded: bool = False,
 ) -> tuple[AutoencoderNet, Start | None]:
     """Give a net before its first epoch, in the units of rows, and what is known of its start.
 
@@ -96,6 +103,8 @@ def new_net(
         of_all = moments(everything)
     _check_extremes(plain, module.rescale, of_all, is_first=True)
     start = plain._start(module, rows)
+    # Along a line from random weights there is nothing to guard.
+    specification = replace(specification, is_guarded=is_guarded and start is not None)
     net = specification.build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
     return net, start

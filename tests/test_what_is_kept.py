@@ -126,4 +126,4 @@ def test_adamw_takes_the_rate_off_the_weights_of_layers_with_each_step():
     fitted = small(optimizer="adamw", optimizer_params={"eps": 1e12}, lr=0.01, **layers)
     weight = fitted.partial_fit(X).net_.module_.encoder.weight
 
-    torch.testing.assert_close(weight, torch.full_like(weight, (1 - 0.01) ** 6))
+    torch.testing.assert_close(weight, torch.full_like(weight, (1 - 0.01 * 0.3) ** 6))

@@ -175,35 +175,21 @@ class Progress(Callback):
 
     It shows in a terminal and in a notebook, and nowhere else, from when it is entered: what
     comes before the first epoch may take a while.
-
-    Parameters
-    ----------
-    max_epochs : int
-        Length of the bar.
     """
-
-    def __init__(self, max_epochs: int) -> None:
-        self.max_epochs = max_epochs
 
     def __enter__(self) -> Self:
         """Show an empty bar."""
         in_notebook = "notebook" in tqdm.__mro__[1].__module__
-        self.bar_ = tqdm(
-            total=self.max_epochs, unit="epoch", disable=not (in_notebook or sys.stderr.isatty())
-        )
+        self.bar_ = tqdm(unit="epoch", disable=not (in_notebook or sys.stderr.isatty()))
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave the bar as it is."""
         self.bar_.close()
 
-    def say(self, what: str) -> None:
-        """Show what is done."""
-        self.bar_.set_description(what)
-
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Show that the epochs begin."""
-        self.say("training")
+        """Show how many epochs there are."""
+        self.bar_.reset(total=net.max_epochs)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Move the bar by an epoch."""

@@ -15,7 +15,7 @@ from sklearn_ae.nn import shortcuts_of
 # Each with the parameters that differ from torch's own defaults.
 OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True, "weight_decay": 1.0}),
+    "adamw": (torch.optim.AdamW, {"fused": True, "weight_decay": 0.3}),
     "sgd": (torch.optim.SGD, {"fused": True}),
 }
 
