@@ -36,8 +36,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     ----------
     encoding_dim : int, float or "auto", default="auto"
         Width of the code. A float in (0, 1) is the share of the variance that as many
-        principal components are to keep. "auto" is half of the features that vary, and of the
-        rows, and at most 32.
+        principal components are to keep. "auto" is one less than the features that vary, and
+        at most 32.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none. "auto"
         is (512, 256), and less for rows of more than 2,048 features, so that no layer has more
@@ -91,7 +91,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         Rows in a step. "auto" is a fortieth of the rows, from 8 to 256; where cross-validation
         guards a fit of few rows, a fifth of them, at least 32.
     max_epochs : int or "auto", default="auto"
-        How often a fit goes over the rows at most. "auto" is 20, or 75 where cross-validation
+        How often a fit goes over the rows at most. "auto" is 20, or 60 where cross-validation
         guards a fit of few rows.
     tol : float, default=1e-4
         Share of the least loss by which an epoch has to improve it to count as better. It does

@@ -220,7 +220,7 @@ class Specification:
         max_epochs = self._given("max_epochs")
         if max_epochs != "auto":
             return max_epochs
-        return 75 if self.is_guarded else 20
+        return 60 if self.is_guarded else 20
 
     def _given(self, name: str) -> Any:
         """Give the value of a parameter that the estimator may not have."""

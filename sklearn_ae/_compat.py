@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
+    "RealNotInt",
     "StrOptions",
     "TorchDispatchMode",
     "_check_sample_weight",

@@ -254,7 +254,9 @@ def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, is_lossless: bool) 
     encoding_dim = net.module_.encoding_dim
     told = []
     if is_lossless:
-        told.append("the principal components rebuild the training rows exactly, with no epoch")
+        told.append(
+            "the principal components rebuild the training rows exactly, so no epoch was needed"
+        )
     if n_constant:
         told.append(f"{n_constant} of the {encoding_dim} codes are constant over the training rows")
     advice = []

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import torch
 
-from sklearn_ae._compat import Interval, StrOptions
+from sklearn_ae._compat import Interval, RealNotInt, StrOptions
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.optimizers import OPTIMIZERS
 from sklearn_ae._training.scaling import SCALINGS
@@ -22,7 +22,7 @@ PRECISIONS = {
 NETWORK: dict[str, list] = {
     "encoding_dim": [
         Interval(Integral, 1, None, closed="left"),
-        Interval(Real, 0, 1, closed="neither"),
+        Interval(RealNotInt, 0, 1, closed="neither"),
         StrOptions({"auto"}),
     ],
     "output_activation": [StrOptions(set(OUTPUT_ACTIVATIONS))],

@@ -25,7 +25,7 @@ from sklearn_ae._validation import (
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Rescale
 from sklearn_ae.noise import NOISES
 
-# With encoding_dim="auto". Half of what can move is a code that compresses, on any table.
+# With encoding_dim="auto".
 _MOST_CODES = 32
 
 
@@ -117,7 +117,7 @@ def _encoding_dim(plain: _Building, rows: Rows, of_rows: Moments, units: Units) 
     if isinstance(plain.encoding_dim, float):
         return n_components_for(rows, of_rows.mean, np.asarray(units.scale), plain.encoding_dim)
     n_moving = int(np.count_nonzero(of_rows.deviation))
-    return max(1, min(_MOST_CODES, n_moving // 2, (len(rows) - 1) // 2))
+    return max(1, min(_MOST_CODES, n_moving - 1))
 
 
 def net_of(plain: _Building, fitted: AutoencoderNet, rows: Rows, net_seed: int) -> AutoencoderNet:

@@ -35,24 +35,20 @@ def test_a_table_has_a_code_that_compresses_it_and_is_trained(Autoencoder, X):
 
 @pytest.mark.filterwarnings("ignore:.*rebuild the training rows exactly")
 @pytest.mark.parametrize(
-    ("columns", "expected"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 32), (80, 32)]
+    ("columns", "expected"), [(1, 1), (2, 1), (3, 2), (10, 9), (33, 32), (34, 32)]
 )
-def test_the_code_is_half_as_wide_as_the_rows_and_never_wider_than_32(columns, expected):
+def test_the_code_is_narrower_than_the_rows_and_never_wider_than_32(columns, expected):
     X = np.random.default_rng(0).normal(size=(200, columns))
     assert small("auto", max_epochs=1).fit(X).encoding_dim_ == expected
 
 
 def test_features_that_are_constant_do_not_count():
     X = np.hstack([np.random.default_rng(0).normal(size=(200, 6)), np.ones((200, 30))])
-    assert small("auto", max_epochs=1).fit(X).encoding_dim_ == 3
-
-
-def test_few_rows_have_few_codes():
-    assert small("auto", max_epochs=1).fit(DIGITS[:9]).encoding_dim_ == 4
+    assert small("auto", max_epochs=1).fit(X).encoding_dim_ == 5
 
 
 @every_table
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99, np.float32(0.75)])
+@pytest.mark.parametrize("share", [0.5, 0.9, np.float64(0.99)])
 @pytest.mark.parametrize("container", [np.asarray, csr_array])
 def test_a_share_of_the_variance_is_that_of_pca(X, share, container):
     expected = PCA(float(share), svd_solver="full").fit(X).n_components_
@@ -74,13 +70,14 @@ def test_what_is_neither_is_refused_by_name(encoding_dim):
 
 
 def test_what_was_found_stays_while_rows_change():
-    fitted = small("auto").fit(DIGITS[:9])
-    fitted.partial_fit(DIGITS)
-    assert fitted.encoding_dim_ == 4
+    X = load_iris().data
+    constant = np.hstack([X[:, :1], np.ones((len(X), 1)), X[:, 2:]])
+    fitted = small("auto").fit(constant)
+    assert fitted.encoding_dim_ == fitted.partial_fit(X).encoding_dim_ == 2
 
-    fitted.set_params(encoding_dim=4).partial_fit(DIGITS)  # the number that was found
-    with pytest.raises(ValueError, match="encoding_dim=5"):
-        fitted.set_params(encoding_dim=5).partial_fit(DIGITS)
+    fitted.set_params(encoding_dim=2).partial_fit(X)  # the number that was found
+    with pytest.raises(ValueError, match="encoding_dim=3"):
+        fitted.set_params(encoding_dim=3).partial_fit(X)
 
 
 def test_the_parameter_is_left_as_it_was_given():

@@ -19,6 +19,7 @@ import sklearn_ae
 # smaller one is not trained to the end.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*codes are constant over the training rows:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*rebuild the training rows exactly:UserWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 

@@ -19,9 +19,8 @@ def _global(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
 
 
 def _standard(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:
-    """Centre each feature, and divide it by its own deviation; of a constant, by that of all."""
-    deviation = moments.deviation
-    return moments.mean, np.where(deviation > 0, deviation, moments.common_deviation)
+    """Centre each feature, and divide it by its own deviation."""
+    return moments.mean, np.where(moments.deviation > 0, moments.deviation, 1.0)
 
 
 def _range(moments: Moments, dtype: np.dtype) -> _ShiftAndScale:

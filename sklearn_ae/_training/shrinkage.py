@@ -18,8 +18,6 @@ from sklearn_ae._training.epoch import TrainedNet
 
 # The first is the start itself.
 SHRINKAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
-# What the mean of few folds is off by: so many of its standard errors count against it.
-_STANDARD_ERRORS = 0.5
 
 
 def shrunk(start: dict[str, Any], trained: dict[str, Any], shrinkage: float) -> dict[str, Any]:
@@ -71,10 +69,9 @@ def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> float:
     """Choose one of `SHRINKAGES` by the losses that each fold has for them.
 
     What counts is how much each betters the start, in shares of its loss, so that a fold of
-    hard rows says no more than one of easy ones; and of two the one that does in all folds.
+    hard rows says no more than one of easy ones; and the worst fold as much as all of them,
+    since the mean of few is chance too.
     """
     gains = np.stack([(loss[0] - loss) / (abs(loss[0]) or 1.0) for loss in losses])
-    with np.errstate(invalid="ignore"):  # a loss may be infinite
-        errors = gains.std(axis=0, ddof=1) / np.sqrt(len(gains))
-    certain = np.nan_to_num(gains.mean(axis=0) - _STANDARD_ERRORS * errors, nan=-np.inf)
-    return SHRINKAGES[int(certain.argmax())]
+    merits = gains.mean(axis=0) + gains.min(axis=0)
+    return SHRINKAGES[int(np.nan_to_num(merits, nan=-np.inf).argmax())]
