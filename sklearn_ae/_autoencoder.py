@@ -89,7 +89,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         "one_cycle" up to `lr` and then to zero.
     batch_size : int or "auto", default="auto"
         Rows in a step. "auto" is a fortieth of the rows, from 8 to 256; where cross-validation
-        guards a fit of few rows, a fifth of them, at least 32.
+        guards a fit of few rows, a fifth of them, at least 40.
     max_epochs : int or "auto", default="auto"
         How often a fit goes over the rows at most. "auto" is 20, or 60 where cross-validation
         guards a fit of few rows.

@@ -211,7 +211,7 @@ class Specification:
         if batch_size != "auto":
             return batch_size
         if self.is_guarded:
-            return max(32, self.n_samples // 5)
+            return max(40, self.n_samples // 5)
         return min(256, max(8, self.n_samples // 40))
 
     @property
