@@ -292,6 +292,15 @@ def test_the_bar_shows_no_loss_of_pca_where_the_fit_starts_elsewhere(fit_in_term
     assert "PCA" not in shown
 
 
+def test_the_bar_shows_before_the_first_epoch_and_ends_where_a_fit_fails(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with pytest.raises(ValueError, match="NaN"):
+        AutoencoderTransformer(3, verbose=1).fit([[1.0, float("nan")]] * 9)
+    assert "epoch" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\n")
+
+
 def test_the_bar_ends_with_its_line(fit_in_terminal):
     _, shown = fit_in_terminal(verbose=1)
     assert shown.endswith("\n")

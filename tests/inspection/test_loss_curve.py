@@ -39,6 +39,20 @@ def legend(display):
     return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
+@pytest.mark.parametrize(
+    ("shrinkage", "label"),
+    [
+        (0.3, "kept, epoch 3, 30% back to the start"),
+        (0.0, "kept, epoch 3"),
+        (None, "kept, epoch 3"),
+    ],
+)
+def test_how_far_back_to_the_start_the_weights_kept_lie_is_said(shrinkage, label):
+    trained = Trained().fit()
+    trained.shrinkage_ = shrinkage
+    assert label in legend(LossCurveDisplay.from_estimator(trained))
+
+
 def test_each_loss_is_drawn_over_its_epoch():
     display = LossCurveDisplay.from_estimator(Trained().fit())
 
