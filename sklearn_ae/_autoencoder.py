@@ -82,17 +82,18 @@ class AutoencoderTransformer(_BaseAutoencoder):
     optimizer_params : dict, default=None
         Its further parameters. Weight decay acts on the weights of the layers alone; it is
         0.3 for "adamw" unless given. A group in "param_groups" may have a "lr" of its own.
-    lr : float, default=3e-3
-        Learning rate, the greatest of a schedule.
+    lr : float or "auto", default="auto"
+        Learning rate, the greatest of a schedule. "auto" is 3e-3, or 1e-3 where
+        cross-validation says so.
     lr_schedule : {"constant", "cosine", "one_cycle"}, default="one_cycle"
         How the rate moves over all steps of a fit. "cosine" takes it from `lr` to zero,
         "one_cycle" up to `lr` and then to zero.
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is a fortieth of the rows, from 8 to 256; where cross-validation
-        guards a fit of few rows, a fifth of them, at least 40.
+        Rows in a step. "auto" is a fortieth of the rows, from 8 to 256; of few rows, where
+        cross-validation says so, a twentieth, at least 16, or a fifth, at least 40.
     max_epochs : int or "auto", default="auto"
-        How often a fit goes over the rows at most. "auto" is 20, or 60 where cross-validation
-        guards a fit of few rows.
+        How often a fit goes over the rows at most. "auto" is 20, or 45 where cross-validation
+        says so.
     tol : float, default=1e-4
         Share of the least loss by which an epoch has to improve it to count as better. It does
         nothing with a schedule.
@@ -105,7 +106,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         falls. Where the fit starts at PCA, the weights kept may lie on the line from these back
         to the start. "auto" holds rows out from 1,000 up, since the tenth of fewer is too small
         to choose by, and where a callback looks at their loss; else three-fold cross-validation
-        says how far to go on that line. False does neither.
+        says how far to go on that line, and how fast to train where that is left open. False
+        does neither.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False
@@ -224,7 +226,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         trim: float = 0.0,
         optimizer: str | type[Optimizer] = "adamw",
         optimizer_params: dict[str, Any] | None = None,
-        lr: float = 3e-3,
+        lr: float | str = "auto",
         lr_schedule: str = "one_cycle",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",

@@ -4,7 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -30,6 +30,23 @@ from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder
 from sklearn_ae.noise import NOISES
 
 
+class Pace(NamedTuple):
+    """What "auto" stands for: the rate, the epochs, and the batches that an epoch has."""
+
+    lr: float
+    max_epochs: int
+    n_batches: int
+    least_batch: int
+
+
+# Few rows are gone over slowly or fast, as cross-validation says: measured in benchmarks/tables.py.
+PACES = {
+    "steady": Pace(lr=3e-3, max_epochs=20, n_batches=40, least_batch=8),
+    "slow": Pace(lr=1e-3, max_epochs=20, n_batches=20, least_batch=16),
+    "fast": Pace(lr=3e-3, max_epochs=45, n_batches=5, least_batch=40),
+}
+
+
 class _Building(BaseEstimator, metaclass=ABCMeta):
     """What an autoencoder answers about its network: a subclass says what is special to it.
 
@@ -52,7 +69,7 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     trim: float = 0.0
     optimizer: str | type[Optimizer] = "adam"
     optimizer_params: dict[str, Any] | None = None
-    lr: float = 1e-3
+    lr: float | str = "auto"
     lr_schedule: str = "constant"
     batch_size: int | str = "auto"
     max_epochs: int | str = "auto"
@@ -120,9 +137,8 @@ class Specification:
         Width of the code, which the parameter may leave to the rows.
     module_seed, net_seed : int
         Where weights are drawn from, and all that is drawn later.
-    is_guarded : bool, default=False
-        Whether cross-validation says how far the weights go from their start. Few rows may then
-        be gone over often, in large batches, of which "auto" makes use.
+    pace : {"steady", "slow", "fast"}, default="steady"
+        What "auto" stands for in the parameters of the training.
     """
 
     estimator_class: type[_Building]
@@ -133,7 +149,7 @@ class Specification:
     encoding_dim: int
     module_seed: int
     net_seed: int
-    is_guarded: bool = False
+    pace: str = "steady"
 
     @float32_by_default()
     def __call__(self, **of_skorch: object) -> Autoencoder:
@@ -181,7 +197,7 @@ class Specification:
             "noise_level": _level(estimator.noise_level),
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
-            "lr": estimator.lr,
+            "lr": self.lr,
             "lr_schedule": estimator.lr_schedule,
             "batch_size": self.batch_size,
             "max_epochs": self.max_epochs,
@@ -207,20 +223,27 @@ class Specification:
     @property
     def batch_size(self) -> int:
         """Rows in a step."""
-        batch_size = self._given("batch_size")
+        pace, batch_size = PACES[self.pace], self._given("batch_size")
         if batch_size != "auto":
             return batch_size
-        if self.is_guarded:
-            return max(40, self.n_samples // 5)
-        return min(256, max(8, self.n_samples // 40))
+        return min(256, max(pace.least_batch, self.n_samples // pace.n_batches))
 
     @property
     def max_epochs(self) -> int:
         """How often a fit goes over the rows at most."""
         max_epochs = self._given("max_epochs")
-        if max_epochs != "auto":
-            return max_epochs
-        return 60 if self.is_guarded else 20
+        return PACES[self.pace].max_epochs if max_epochs == "auto" else max_epochs
+
+    @property
+    def lr(self) -> float:
+        """Learning rate."""
+        lr = self._given("lr")
+        return PACES[self.pace].lr if lr == "auto" else lr
+
+    @property
+    def steps(self) -> tuple[float, int, int]:
+        """What a pace sets, as far as the parameters leave it open."""
+        return self.lr, self.batch_size, self.max_epochs
 
     def _given(self, name: str) -> Any:
         """Give the value of a parameter that the estimator may not have."""
@@ -258,7 +281,7 @@ class Specification:
             parameters=estimator.get_params(deep=False),
             n_samples=n_samples,
             net_seed=net_seed,
-            is_guarded=False,
+            pace="steady",
         )
 
 

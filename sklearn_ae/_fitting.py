@@ -13,7 +13,7 @@ from sklearn_ae._compat import CallbackSupportMixin, _fit_context, warn
 from sklearn_ae._fit_task import fit_task
 from sklearn_ae._holding_out import (
     convergence_of,
-    cross_validated_shrinkage,
+    cross_validated,
     is_cross_validated,
     split_rows,
     weight_dtype,
@@ -102,18 +102,10 @@ class _Fitting(CallbackSupportMixin, _Input):
             split = split_rows(plain, checked, validation, net_seed)
             if fitted is None:
                 warn_of_precision(plain)
-                net, start = new_net(
-                    plain,
-                    split.train,
-                    split.all,
-                    module_seed,
-                    net_seed,
-                    is_guarded=is_cross_validated(plain, split),
-                )
-                if net.module.is_guarded:
-                    net.shrinkage_ = cross_validated_shrinkage(
-                        plain, split.train, module_seed, net_seed
-                    )
+                net, start = new_net(plain, split.train, split.all, module_seed, net_seed)
+                # Along a line from random weights there is nothing to choose.
+                if start is not None and is_cross_validated(plain, split):
+                    net = cross_validated(net, plain, split.train)
             else:
                 net, start = net_of(plain, fitted, split.train, net_seed), Start()
             self._train(net, split, start, y, checked, progress)

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import KFold, train_test_split
 
-from sklearn_ae._building import _Building
+from sklearn_ae._building import Specification, _Building
 from sklearn_ae._input import rows_that_count
 from sklearn_ae._starting import new_net
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import Convergence, KeepBest
+from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.shrinkage import best_shrinkage, losses_along
 from sklearn_ae._training.split import Split
 from sklearn_ae._training.statistics import moments
@@ -70,32 +73,48 @@ def is_cross_validated(plain: _Building, split: Split) -> bool:
     return few and plain.early_stopping == "auto"
 
 
-def cross_validated_shrinkage(
-    plain: _Building, rows: Rows, module_seed: int, net_seed: int
-) -> float:
-    """Give how far trained weights are best taken back to their start.
+def cross_validated(net: AutoencoderNet, plain: _Building, rows: Rows) -> AutoencoderNet:
+    """Give a net the pace at which it is best trained, and how far to take its weights back.
 
-    For each fold a net of the same parameters is trained on the other rows, and held against
-    the fold along its way. The user's callbacks do not hear of it.
+    For each fold nets of the same parameters are trained on the other rows, and held against
+    the fold along their way. The user's callbacks do not hear of it.
 
     Parameters
     ----------
+    net : AutoencoderNet
+        Before its first epoch.
     plain : _Building
     rows : Rows
         Those that are to be trained on.
-    module_seed, net_seed : int
-        Those of the fit.
 
     Returns
     -------
-    shrinkage : float
-        From 0, the trained weights, to 1, their start.
+    net : AutoencoderNet
+        On the same network.
     """
+    given: Specification = net.module
+    ways = {replace(given, pace=pace).steps: pace for pace in ("slow", "fast")}
+    found = [
+        (*best_shrinkage(losses), pace)
+        for pace in ways.values()
+        if len(losses := list(_losses_of_folds(given, plain, rows, pace))) > 1
+    ]
+    if not found:
+        return net
+    _, shrinkage, pace = max(found)
+    chosen = replace(given, pace=pace).build_net(net.module_)
+    chosen.starts_at_pca_, chosen.shrinkage_ = net.starts_at_pca_, shrinkage
+    return chosen
+
+
+def _losses_of_folds(
+    given: Specification, plain: _Building, rows: Rows, pace: str
+) -> Iterator[NDArray[np.float64]]:
+    """Give the losses of each fold along the way of a net that is trained on the others."""
     quiet = copy(plain)
     quiet.callbacks, quiet.verbose = None, 0
-    losses = []
-    for train, fold in _folds(rows, net_seed):
-        net, start = new_net(quiet, train, train, module_seed, net_seed, is_guarded=True)
+    for train, fold in _folds(rows, given.net_seed):
+        net, start = new_net(quiet, train, train, given.module_seed, given.net_seed, pace=pace)
         if start is None or start.is_lossless:
             continue
         keep_best = KeepBest()
@@ -103,8 +122,7 @@ def cross_validated_shrinkage(
             net.partial_fit(Split(train, train))
         if net.interrupted_:  # there is no epoch of the fit to keep
             raise KeyboardInterrupt
-        losses.append(losses_along(net, keep_best.first_weights_, fold))
-    return best_shrinkage(losses) if len(losses) > 1 else 0.0
+        yield losses_along(net, keep_best.first_weights_, fold)
 
 
 def _folds(rows: Rows, seed: int) -> Iterator[tuple[Rows, Rows]]:

@@ -45,7 +45,7 @@ OBJECTIVE: dict[str, list] = {
 TRAINING: dict[str, list] = {
     "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
     "optimizer_params": [dict, None],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "lr_schedule": [StrOptions({"constant", "cosine", "one_cycle"})],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

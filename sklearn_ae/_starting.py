@@ -1,7 +1,6 @@
 """A net before its first epoch: on a new network, or on one that goes on."""
 
 from copy import deepcopy
-from dataclasses import replace
 
 import numpy as np
 
@@ -67,7 +66,7 @@ def new_net(
     module_seed: int,
     net_seed: int,
     *,
-    is_guarded: bool = False,
+    pace: str = "steady",
 ) -> tuple[AutoencoderNet, Start | None]:
     """Give a net before its first epoch, in the units of rows, and what is known of its start.
 
@@ -91,6 +90,7 @@ def new_net(
         _encoding_dim(plain, rows, of_rows, units),
         module_seed,
         net_seed,
+        pace,
     )
     module = specification()
     output = OUTPUT_ACTIVATIONS[plain.output_activation]
@@ -103,8 +103,6 @@ def new_net(
         of_all = moments(everything)
     _check_extremes(plain, module.rescale, of_all, is_first=True)
     start = plain._start(module, rows)
-    # Along a line from random weights there is nothing to guard.
-    specification = replace(specification, is_guarded=is_guarded and start is not None)
     net = specification.build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
     return net, start

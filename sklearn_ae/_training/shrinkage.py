@@ -65,13 +65,14 @@ def least_loss_along(
     return best, loss
 
 
-def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> float:
-    """Choose one of `SHRINKAGES` by the losses that each fold has for them.
+def best_shrinkage(losses: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """Choose one of `SHRINKAGES` by the losses that each fold has for them; give its merit, too.
 
     What counts is how much each betters the start, in shares of its loss, so that a fold of
     hard rows says no more than one of easy ones; and the worst fold as much as all of them,
     since the mean of few is chance too.
     """
     gains = np.stack([(loss[0] - loss) / (abs(loss[0]) or 1.0) for loss in losses])
-    merits = gains.mean(axis=0) + gains.min(axis=0)
-    return SHRINKAGES[int(np.nan_to_num(merits, nan=-np.inf).argmax())]
+    merits = np.nan_to_num(gains.mean(axis=0) + gains.min(axis=0), nan=-np.inf)
+    best = int(merits.argmax())
+    return float(merits[best]), SHRINKAGES[best]
