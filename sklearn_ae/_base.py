@@ -37,7 +37,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         Returns
         -------
         codes : ndarray of shape (n_samples, encoding_dim)
-            float32 for rows that it holds exactly, which are those of float32, float16, bool
+            In float32 for rows that it holds exactly, which are those of float32, float16, bool
             and integers of up to two bytes, else float64.
         """
         return self._codes(self._check_rows_to_use(X))

@@ -166,9 +166,9 @@ def skipping_idle_layers(module: nn.Module) -> Iterator[None]:
     module : torch.nn.Module
         Its weights may not change within.
 
-    Returns
-    -------
-    context : context manager
+    Yields
+    ------
+    None
         Within, they are skipped.
 
     Examples
