@@ -18,7 +18,8 @@ from sklearn_ae._training.optimizers import rates_moved, rates_of
 from sklearn_ae._training.random import seeded
 from sklearn_ae._training.split import Split
 from sklearn_ae._training.step import ExactStep, allows_exact_step
-from sklearn_ae.nn import Autoencoder, skipping_idle_layers
+from sklearn_ae.nn import Autoencoder
+from sklearn_ae.nn.shortcut import skipping_idle_layers
 from sklearn_ae.noise import Typical
 
 

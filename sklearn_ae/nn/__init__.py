@@ -4,12 +4,7 @@ from sklearn_ae.nn.autoencoder import Autoencoder, Decoder, Encoder
 from sklearn_ae.nn.dense import ACTIVATIONS, TransposedLinear, dense, linear, tied_dense
 from sklearn_ae.nn.output import OUTPUT_ACTIVATIONS, OutputActivation
 from sklearn_ae.nn.rescale import Rescale
-from sklearn_ae.nn.shortcut import (
-    LinearShortcut,
-    shortcuts_of,
-    skipping_idle_layers,
-    with_shortcuts,
-)
+from sklearn_ae.nn.shortcut import LinearShortcut, shortcuts_of, with_shortcuts
 
 __all__ = [
     "ACTIVATIONS",
@@ -24,7 +19,6 @@ __all__ = [
     "dense",
     "linear",
     "shortcuts_of",
-    "skipping_idle_layers",
     "tied_dense",
     "with_shortcuts",
 ]

@@ -175,7 +175,7 @@ def skipping_idle_layers(module: nn.Module) -> Iterator[None]:
     --------
     >>> import torch
     >>> from torch import nn
-    >>> from sklearn_ae.nn import LinearShortcut, skipping_idle_layers
+    >>> from sklearn_ae.nn.shortcut import LinearShortcut, skipping_idle_layers
     >>> both = LinearShortcut(nn.Linear(4, 2), nn.Linear(4, 2), gated=True)
     >>> with skipping_idle_layers(both):
     ...     both.skips_layers

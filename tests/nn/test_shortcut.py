@@ -11,10 +11,10 @@ from sklearn_ae.nn import (
     LinearShortcut,
     TransposedLinear,
     dense,
-    skipping_idle_layers,
     tied_dense,
     with_shortcuts,
 )
+from sklearn_ae.nn.shortcut import skipping_idle_layers
 
 
 @pytest.fixture(name="x")
