@@ -106,8 +106,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
         falls. Where the fit starts at PCA, the weights kept may lie on the line from these back
         to the start. "auto" holds rows out from 1,000 up, since the tenth of fewer is too small
         to choose by, and where a callback looks at their loss; else three-fold cross-validation
-        says how far to go on that line, and how fast to train where that is left open. False
-        does neither.
+        says how far to go on that line and, of 100 rows or more, how fast to train where that
+        is left open. False does neither.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, in (0, 1).
     warm_start : bool, default=False

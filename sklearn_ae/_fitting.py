@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_ae._building import _Building
 from sklearn_ae._compat import CallbackSupportMixin, _fit_context, warn
 from sklearn_ae._fit_task import fit_task
 from sklearn_ae._holding_out import (
@@ -198,7 +197,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         keep_best = KeepBest(includes_start=start is not None)
         convergence = convergence_of(self, net.max_epochs)
         first = [keep_best] if progress is None else [keep_best, progress]
-        is_lossless = start is not None and start.is_lossless and _only_rebuilds(self)
+        is_lossless = start is not None and start.is_lossless and _only_rebuilds(net)
         with (
             fit_task(
                 self, net, keep_best, X=checked.source, y=y, sample_weight=checked.sample_weight
@@ -235,10 +234,11 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _only_rebuilds(estimator: _Building) -> bool:
+def _only_rebuilds(net: AutoencoderNet) -> bool:
     """Whether an exact reconstruction is all that the objective asks for."""
-    penalised = estimator.sparsity_penalty or estimator.contractive_penalty
-    return isinstance(estimator.loss, str) and estimator.noise is None and not penalised
+    objective = net.criterion_
+    is_own = objective.loss.degree is None  # of which nobody knows where it is least
+    return not (is_own or objective.is_penalised or net.noise)
 
 
 def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, is_lossless: bool) -> None:

@@ -21,6 +21,8 @@ from sklearn_ae._validation import check_monitors, look_at_validation
 
 # The tenth of fewer rows is too small to choose weights by: measured in benchmarks/defaults.py.
 _MIN_ROWS_TO_HOLD_OUT = 1_000
+# Of fewer, the batches of the fast pace are nearly all rows, and its epochs most of the time.
+_MIN_ROWS_TO_HURRY = 100
 # More find no better shrinkage for their time: measured in benchmarks/tables.py.
 _N_FOLDS = 3
 # Fewer in a fold than two have no spread.
@@ -93,7 +95,9 @@ def cross_validated(net: AutoencoderNet, plain: _Building, rows: Rows) -> Autoen
         On the same network.
     """
     given: Specification = net.module
-    ways = {replace(given, pace=pace).steps: pace for pace in ("slow", "fast")}
+    paces = ("slow", "fast") if len(rows) >= _MIN_ROWS_TO_HURRY else ("slow",)
+    # Where the user left nothing open, all paces are one.
+    ways = {replace(given, pace=pace).steps: pace for pace in paces}
     found = [
         (*best_shrinkage(losses), pace)
         for pace in ways.values()

@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import AutoencoderTransformer, _holding_out
+from sklearn_ae._training.shrinkage import SHRINKAGES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -150,6 +151,65 @@ def test_weights_and_gaps_count_in_the_folds(loss):
 
     assert fitted.shrinkage_ == same.shrinkage_ is not None
     assert_array_equal(fitted.transform(X), same.transform(X))
+
+
+# How fast
+
+
+@pytest.fixture(name="gains_by_pace")
+def _gains_by_pace(monkeypatch):
+    """Give a function that says what folds gain at each pace, and what was asked for."""
+
+    def set_to(**gains):
+        asked = []
+
+        def losses_of_folds(given, plain, rows, pace):
+            asked.append(pace)
+            start_and_others = 1 - gains[pace] * (np.array(SHRINKAGES) < 1)
+            return iter([start_and_others] * 3)
+
+        monkeypatch.setattr(_holding_out, "_losses_of_folds", losses_of_folds)
+        return asked
+
+    return set_to
+
+
+def left_open(**parameters):
+    return AutoencoderTransformer(4, hidden_layer_sizes=(16,), random_state=0, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "steps"), [(0.2, 0.1, (1e-3, 16, 20)), (0.1, 0.2, (3e-3, 40, 45))]
+)
+def test_a_fit_has_the_pace_at_which_the_folds_gain_more(gains_by_pace, slow, fast, steps):
+    gains_by_pace(slow=slow, fast=fast)
+    net = left_open().fit(X).net_
+
+    assert (net.lr, net.batch_size, net.max_epochs) == steps
+    assert len(net.history) == steps[2]
+
+
+def test_where_nothing_is_left_open_there_is_one_pace(gains_by_pace):
+    asked = gains_by_pace(slow=0.1, fast=0.2)
+    left_open(lr=1e-3, max_epochs=2, batch_size=40).fit(X)
+    assert len(asked) == 1
+
+
+def test_below_a_hundred_rows_there_is_the_slow_pace_alone(gains_by_pace):
+    asked = gains_by_pace(slow=0.1, fast=0.2)
+    assert left_open().fit(X[:99]).net_.module.pace == "slow"
+    assert asked == ["slow"]
+
+
+@pytest.mark.parametrize("parameters", [{"early_stopping": False}, {"linear_shortcut": False}])
+def test_what_is_not_cross_validated_has_a_steady_pace(parameters):
+    net = left_open(**parameters).fit(X).net_
+    assert (net.lr, net.batch_size, net.max_epochs) == (3e-3, 8, 20)
+
+
+def test_a_partial_fit_has_a_steady_pace():
+    fitted = left_open().fit(X).partial_fit(X)
+    assert (fitted.net_.lr, fitted.net_.batch_size) == (3e-3, 8)
 
 
 class Heard(Callback):
