@@ -23,7 +23,7 @@ from sklearn_ae._validation import check_monitors, look_at_validation
 _MIN_ROWS_TO_HOLD_OUT = 1_000
 # Of fewer, the batches of the fast pace are nearly all rows, and its epochs most of the time.
 _MIN_ROWS_TO_HURRY = 100
-# More find no better shrinkage for their time: measured in benchmarks/tables.py.
+# At two paces a fit then takes up to five times that of a plain one: benchmarks/tables.py.
 _N_FOLDS = 3
 # Fewer in a fold than two have no spread.
 _MIN_ROWS_OF_FOLDS = 2 * _N_FOLDS
@@ -96,7 +96,7 @@ def cross_validated(net: AutoencoderNet, plain: _Building, rows: Rows) -> Autoen
     """
     given: Specification = net.module
     paces = ("slow", "fast") if len(rows) >= _MIN_ROWS_TO_HURRY else ("slow",)
-    # Where the user left nothing open, all paces are one.
+    # They are one where the user left nothing open.
     ways = {replace(given, pace=pace).steps: pace for pace in paces}
     found = [
         (*best_shrinkage(losses), pace)
@@ -117,6 +117,7 @@ def _losses_of_folds(
     """Give the losses of each fold along the way of a net that is trained on the others."""
     quiet = copy(plain)
     quiet.callbacks, quiet.verbose = None, 0
+    quiet.encoding_dim = given.encoding_dim  # which part of the rows may give another
     for train, fold in _folds(rows, given.net_seed):
         net, start = new_net(quiet, train, train, given.module_seed, given.net_seed, pace=pace)
         if start is None or start.is_lossless:

@@ -61,15 +61,32 @@ def test_a_table_of_few_rows_is_rebuilt_no_worse_than_by_pca(load):
 
 
 def test_the_weights_kept_lie_on_the_way_back_to_the_start():
-    start = guarded(lr=1e-30, early_stopping=False).fit(X)
-    trained = guarded(early_stopping=False).fit(X)
-    fitted = guarded().fit(X)
+    rows = DIGITS[:60]
+    parameters = {"hidden_layer_sizes": (64,), "lr": 1e-2, "max_epochs": 20}
+    start = guarded(**{**parameters, "lr": 1e-30}, early_stopping=False).fit(rows)
+    trained = guarded(**parameters, early_stopping=False).fit(rows)
+    fitted = guarded(**parameters).fit(rows)
 
-    assert 0 < fitted.shrinkage_ < 1 or fitted.shrinkage_ == 0
+    assert 0 < fitted.shrinkage_ < 1
     states = [each.net_.module_.state_dict() for each in (start, trained, fitted)]
     for name, kept in states[2].items():
         line = torch.lerp(states[1][name], states[0][name], fitted.shrinkage_)
         torch.testing.assert_close(kept, line)
+
+
+@pytest.mark.parametrize("encoding_dim", ["auto", 0.9])
+def test_the_folds_have_codes_as_wide_as_those_of_the_fit(encoding_dim, monkeypatch):
+    rows = np.hstack([DIGITS[:60, 20:30], np.zeros((60, 1))])
+    rows[7, 10] = 1e3  # which one fold is trained without
+    widths, losses_along = [], _holding_out.losses_along
+
+    def spy(net, *arguments):
+        widths.append(net.module_.encoding_dim)
+        return losses_along(net, *arguments)
+
+    monkeypatch.setattr(_holding_out, "losses_along", spy)
+    fitted = guarded(encoding_dim=encoding_dim).fit(rows)
+    assert set(widths) == {fitted.encoding_dim_}
 
 
 def test_the_loss_kept_is_that_of_the_weights_kept():
