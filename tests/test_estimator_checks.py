@@ -67,10 +67,6 @@ def trained(Estimator):
     return Estimator(**having(Estimator, TRAINED))
 
 
-def default(Estimator):
-    return Estimator()
-
-
 def by_name(subject):
     return subject.__name__
 
@@ -89,22 +85,20 @@ def test_an_instance_that_is_trained_passes(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("instance", [default, trained])
 @pytest.mark.parametrize("check", FURTHER_CHECKS, ids=by_name)
 @pytest.mark.parametrize("Estimator", ESTIMATORS, ids=by_name)
-def test_a_further_check_passes(Estimator, check, instance):
-    check(Estimator.__name__, instance(Estimator))
+def test_a_further_check_passes(Estimator, check):
+    check(Estimator.__name__, trained(Estimator))
 
 
 # The checks transform arrays with what they fitted on frames, too.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")
-@pytest.mark.parametrize("instance", [default, trained])
 @pytest.mark.parametrize("check", CHECKS_OF_OUTPUT, ids=by_name)
 @pytest.mark.parametrize(
     "Estimator", [found for found in ESTIMATORS if hasattr(found, "transform")], ids=by_name
 )
-def test_a_check_of_the_output_passes(Estimator, check, instance):
-    check(Estimator.__name__, instance(Estimator))
+def test_a_check_of_the_output_passes(Estimator, check):
+    check(Estimator.__name__, trained(Estimator))
 
 
 WEIGHTED = [found for found in ESTIMATORS if has_fit_parameter(found, "sample_weight")]

@@ -201,9 +201,11 @@ def test_a_fit_leaves_no_moments_which_are_of_other_weights_than_those_kept(auto
     assert len(autoencoder.partial_fit(digits).net_.optimizer_.state) == n_parameters
 
 
-def test_a_net_is_loaded_where_its_device_is_lacking(autoencoder, digits):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device here")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_net_is_loaded_where_its_device_is_lacking(autoencoder, digits, variant):
     """One on the CPU says that it is elsewhere."""
-    fitted = autoencoder.partial_fit(digits)
+    fitted = with_parameters(autoencoder, **VARIANTS[variant]).partial_fit(digits)
     fitted.net_.device = "cuda"
     pickled = pickle.dumps(fitted)
 

@@ -239,7 +239,9 @@ class AutoencoderNet(TrainedNet):
         """Give the parts, on the CPU, since who loads them may have no other device."""
         parts = copy(self).__dict__
         if self.device != "cpu":
-            parts = deepcopy(parts, {id(self): self})  # a callback may hold the net
+            # A callback may hold the net. What it is built from has no tensors of the device, and
+            # names the very layers and losses that the estimator has as parameters.
+            parts = deepcopy(parts, {id(self): self, id(self.module): self.module})
             _move(parts, "cpu")
         return parts
 
