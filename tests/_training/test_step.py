@@ -86,10 +86,10 @@ def estimator(**parameters):
     parameters = {
         "hidden_layer_sizes": (12,),
         "batch_size": 32,
-        "max_epochs": 20,
+        "max_epochs": 8,
         "lr": 3e-3,
         "tol": 1.0,
-        "n_iter_no_change": 19,
+        "n_iter_no_change": 7,
         "early_stopping": False,
         "random_state": 0,
         **parameters,
@@ -122,7 +122,7 @@ def exactly(estimator, method="fit", **options):
 
 
 def assert_equal_curves(actual, expected, rtol):
-    assert len(actual.loss_curve_) == len(expected.loss_curve_) == 20
+    assert len(actual.loss_curve_) == len(expected.loss_curve_) == 8
     assert np.ptp(expected.loss_curve_) > 1e-3 * expected.loss_curve_[0]
     assert_allclose(actual.loss_curve_, expected.loss_curve_, rtol=rtol)
 
