@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_ae._training.devices import resolve_device
+from sklearn_ae._training.devices import gains_from_bfloat16, resolve_device
 
 
 @pytest.fixture(name="there_are")
@@ -35,3 +35,21 @@ def test_a_missing_device_is_an_error_that_names_the_way_out(there_are, device):
     there_are()
     with pytest.raises(ValueError, match=f"device='{device}'.*device='auto'"):
         resolve_device(device)
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_gpu_says_itself_whether_it_gains_from_bfloat16(monkeypatch, supported):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: supported)
+    assert gains_from_bfloat16("cuda") is supported
+
+
+def test_mps_gains_nothing_from_bfloat16():
+    assert not gains_from_bfloat16("mps")
+
+
+@pytest.mark.parametrize("instructions", ["amx_bf16", "avx512_bf16", "bf16"])
+def test_a_processor_gains_from_bfloat16_where_it_has_instructions(monkeypatch, instructions):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, instructions: True})
+    assert gains_from_bfloat16("cpu")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, instructions: False})
+    assert not gains_from_bfloat16("cpu")

@@ -6,9 +6,16 @@ import torch
 from _testing import small
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
+from torch import nn
 
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.shrinkage import SHRINKAGES, best_shrinkage, losses_along, shrunk
+from sklearn_ae._training.shrinkage import (
+    SHRINKAGES,
+    best_shrinkage,
+    least_loss_along,
+    losses_along,
+    shrunk,
+)
 
 X = load_digits().data[:200]
 START = {"weight": torch.tensor([0.0, 4.0]), "n_batches": torch.tensor(0), "extra": "start"}
@@ -44,6 +51,30 @@ def test_the_losses_along_the_way_go_from_that_of_the_start_to_that_of_the_train
     assert_allclose(losses[0], np.square(of_start - X).mean() / unit, rtol=1e-5)
     assert_allclose(losses[-1], fitted.best_loss_, rtol=1e-6)
     assert len(losses) == len(SHRINKAGES)
+
+
+class Line:
+    """A net of one weight, from 0 at the start to 1, whose loss is least at a place between."""
+
+    def __init__(self, least_at):
+        self.least_at = least_at
+        self.module_ = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.module_.weight)
+
+    def evaluate(self, rows):
+        """Give the squared distance to that place."""
+        return (self.module_.weight.item() - self.least_at) ** 2
+
+
+@pytest.mark.parametrize("shrinkage", SHRINKAGES)
+def test_rows_held_out_choose_the_nearest_place_to_the_least_loss(shrinkage):
+    net = Line(1 - shrinkage)
+    start = {"weight": torch.zeros(1, 1)}
+
+    found, loss = least_loss_along(net, start, None, net.evaluate(None))
+
+    assert found == shrinkage
+    assert loss == pytest.approx(0, abs=1e-12)
 
 
 def losses_of(*gains):
