@@ -570,3 +570,19 @@ def test_a_callback_that_cannot_be_copied_stands_in_nobodys_way(autoencoder, dig
         copied.partial_fit(digits).transform(digits),
         autoencoder.partial_fit(digits).transform(digits),
     )
+
+
+class Mistaken(Callback):
+    """Looks for what is nowhere."""
+
+    def on_epoch_end(self, net, **kwargs):
+        """Look."""
+        raise KeyError("my own key")
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_mistake_in_a_callback_is_told_in_its_own_words(autoencoder, digits, early_stopping):
+    parameters = {"callbacks": [Mistaken()], "early_stopping": early_stopping}
+
+    with pytest.raises(KeyError, match=r"^'my own key'$"):
+        with_parameters(autoencoder, **parameters).fit(digits)

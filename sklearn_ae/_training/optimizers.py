@@ -142,9 +142,6 @@ def take_state(
     """
     if type(optimizer) is not type(other) or _moments_kept(optimizer) != _moments_kept(other):
         return
-    for group, of_other in zip(optimizer.param_groups, other.param_groups, strict=False):
-        for name, value in of_other.items():  # such as the first rate of a schedule
-            group.setdefault(name, value)
     pairs = zip(module.parameters(), of_module.parameters(), strict=True)
     states = {own: other.state[theirs] for own, theirs in pairs if theirs in other.state}
     parameters = [own for group in optimizer.param_groups for own in group["params"]]

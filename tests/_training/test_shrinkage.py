@@ -32,6 +32,10 @@ def test_weights_lie_on_the_line_between_trained_and_start(shrinkage, weight):
     assert (found["n_batches"].item(), found["extra"]) == (9, "trained")
 
 
+def test_the_places_that_are_tried_lie_evenly():
+    assert_allclose(SHRINKAGES, np.linspace(1, 0, 11), atol=1e-15)
+
+
 @pytest.mark.parametrize("shrinkage", SHRINKAGES)
 def test_what_did_not_move_stays_to_the_last_bit(shrinkage):
     same = {"shift": torch.rand(1000, generator=torch.Generator().manual_seed(0)) * 1e9}
@@ -75,6 +79,18 @@ def test_rows_held_out_choose_the_nearest_place_to_the_least_loss(shrinkage):
 
     assert found == shrinkage
     assert loss == pytest.approx(0, abs=1e-12)
+
+
+def test_the_way_back_ends_where_the_loss_rises():
+    """Rows that are few may like a place far back by chance."""
+    net = Line(0.8)
+    net.evaluate = lambda rows: (
+        abs(net.module_.weight.item() - 0.8) - (1.0 if net.module_.weight.item() < 0.3 else 0.0)
+    )
+
+    found, _ = least_loss_along(net, {"weight": torch.zeros(1, 1)}, None, net.evaluate(None))
+
+    assert found == 0.2
 
 
 def losses_of(*gains):

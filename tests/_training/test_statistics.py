@@ -32,6 +32,17 @@ def test_moments_are_those_of_numpy(X):
     np.testing.assert_array_equal(found.high, X.max(axis=0))
 
 
+def test_weights_below_one_weigh_what_is_observed_too():
+    X = np.array([[1.0, 7.0], [2.0, 8.0], [4.0, 9.0]])
+    observed = np.array([[True, True], [True, False], [True, True]])
+    weight = np.array([0.1, 1.0, 0.2])
+    found = moments(Rows(X, sample_weight=weight, observed=observed))
+    mean = np.average([7, 9], weights=[0.1, 0.2])
+    np.testing.assert_allclose(found.mean, [np.average(X[:, 0], weights=weight), mean])
+    variance = np.average((np.array([7, 9]) - mean) ** 2, weights=[0.1, 0.2])
+    np.testing.assert_allclose(found.variance[1], variance)
+
+
 @every_table
 def test_moments_with_weights_are_those_of_repeated_rows(X):
     n_times = np.random.default_rng(0).integers(1, 4, len(X))
