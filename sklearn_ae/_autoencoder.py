@@ -74,6 +74,12 @@ class AutoencoderTransformer(_BaseAutoencoder):
     contractive_penalty : float, default=0.0
         Factor of the squared Frobenius norm of the Jacobian of the code with respect to the
         row, both in the units of the network, added to its loss.
+    target_weight : float, default=0.0
+        Factor of how badly y is predicted from the code by a linear map that is trained with
+        the network, added to the loss: cross-entropy over that of the classes' shares, or
+        squared error over the variance of y. At 1 it has as much say as the reconstruction,
+        which in "global" and "standard" units is a share of the variance too. With 0 y is
+        ignored.
     trim : float, default=0.0
         Share of the rows of a batch, those of greatest loss, that do not count, in [0, 1).
     optimizer : {"adam", "adamw", "sgd"} or class, default="adamw"
@@ -223,6 +229,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         noise_level: float | ArrayLike = 0.5,
         sparsity_penalty: float = 0.0,
         contractive_penalty: float = 0.0,
+        target_weight: float = 0.0,
         trim: float = 0.0,
         optimizer: str | type[Optimizer] = "adamw",
         optimizer_params: dict[str, Any] | None = None,
@@ -255,6 +262,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         self.noise_level = noise_level
         self.sparsity_penalty = sparsity_penalty
         self.contractive_penalty = contractive_penalty
+        self.target_weight = target_weight
         self.trim = trim
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params

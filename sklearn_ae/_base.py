@@ -354,6 +354,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.required = bool(self.target_weight)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

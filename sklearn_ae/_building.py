@@ -26,6 +26,7 @@ from sklearn_ae._training.random import writes
 from sklearn_ae._training.scaling import Units
 from sklearn_ae._training.start import Start, start_at_pca
 from sklearn_ae._training.surroundings import float32_by_default
+from sklearn_ae._training.targets import Target
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder
 from sklearn_ae.noise import NOISES
 
@@ -66,6 +67,7 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     noise_level: float | ArrayLike = 0.0
     sparsity_penalty: float = 0.0
     contractive_penalty: float = 0.0
+    target_weight: float = 0.0
     trim: float = 0.0
     optimizer: str | type[Optimizer] = "adam"
     optimizer_params: dict[str, Any] | None = None
@@ -139,6 +141,8 @@ class Specification:
         Where weights are drawn from, and all that is drawn later.
     pace : {"steady", "slow", "fast"}, default="steady"
         What "auto" stands for in the parameters of the training.
+    target : Target, default=None
+        What is to be predicted from the code.
     """
 
     estimator_class: type[_Building]
@@ -150,6 +154,7 @@ class Specification:
     module_seed: int
     net_seed: int
     pace: str = "steady"
+    target: Target | None = None
 
     @float32_by_default()
     def __call__(self, **of_skorch: object) -> Autoencoder:
@@ -181,7 +186,10 @@ class Specification:
         rescale = self.units.rescale(dtype, copy=always_copy)
         if resolve_device(estimator.device) == "mps":  # it has no float64
             rescale = rescale.float()
-        return estimator._module_class(encoder, decoder, rescale, self.encoding_dim)
+        module = estimator._module_class(encoder, decoder, rescale, self.encoding_dim)
+        if self.target is not None:
+            module.target_head = self.target.head(self.encoding_dim, dtype)
+        return module
 
     def build_net(self, module: Autoencoder | None = None) -> AutoencoderNet:
         """Build the net, ready to train: on a new network, or on one that was built before."""
@@ -193,6 +201,8 @@ class Specification:
             "criterion__sparsity_penalty": estimator.sparsity_penalty,
             "criterion__contractive_penalty": estimator.contractive_penalty,
             "criterion__trim": estimator.trim,
+            "criterion__target": self.target,
+            "criterion__target_weight": estimator.target_weight,
             "noise": None if estimator.noise is None else NOISES[estimator.noise],
             "noise_level": _level(estimator.noise_level),
             "optimizer": optimizer,
@@ -267,6 +277,11 @@ class Specification:
             raise ValueError(
                 f"X has {n_features} features, which asks for other layers than the "
                 f"{self.n_features} that the network was fitted with"
+            )
+        if estimator.target_weight and self.target is None:
+            raise ValueError(
+                f"target_weight={estimator.target_weight} asks for a head, which the network was "
+                "fitted without"
             )
         for name in self.parameters:
             if name == "encoding_dim" and estimator.encoding_dim == self.encoding_dim:

@@ -8,8 +8,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
@@ -32,6 +35,7 @@ __all__ = [
     "has_hooks",
     "has_hooks_on_all_modules",
     "init_callback_context",
+    "is_missing",
     "is_written_into",
     "validate_params",
     "warn",
@@ -53,6 +57,19 @@ def init_callback_context(estimator: BaseEstimator, max_subtasks: int) -> Any:
     if not hasattr(estimator, "_init_callback_context"):
         return None
     return estimator._init_callback_context(max_subtasks=max_subtasks)
+
+
+def is_missing(values: NDArray) -> NDArray[np.bool_]:
+    """Tell which values of an array are NaN, None or pandas' NA.
+
+    scikit-learn knows them all, and pandas, which has a public name for it, need not be there.
+    """
+    if values.dtype != object:
+        return values != values if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+    missing = [
+        value is None or is_scalar_nan(value) or is_pandas_na(value) for value in values.flat
+    ]
+    return np.reshape(missing, values.shape)
 
 
 # Whose lines tell a user nothing.

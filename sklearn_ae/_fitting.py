@@ -27,6 +27,7 @@ from sklearn_ae._starting import (
 )
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import KeepBest, Progress
+from sklearn_ae._training.labels import check_classes
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
 from sklearn_ae._training.split import Split
@@ -51,6 +52,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         observed: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         observed_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
     ) -> Self:
         """Train the autoencoder to rebuild rows.
 
@@ -58,8 +60,10 @@ class _Fitting(CallbackSupportMixin, _Input):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows. Sparse, integer and memory-mapped ones are converted batch by batch.
-        y : object, default=None
-            Ignored; present for API consistency by convention.
+        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            What the code is to predict where `target_weight` is above 0, else ignored: classes
+            (words, integers, booleans, or at most 50 whole numbers as floats), several columns
+            of 0 and 1, or numbers. Rows whose y is NaN, None or pandas' NA are rebuilt alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative. None is a weight of 1 each.
         observed : array-like of bool of shape (n_samples, n_features), default=None
@@ -70,6 +74,8 @@ class _Fitting(CallbackSupportMixin, _Input):
             Rows to judge the weights by, instead of some held out from X.
         observed_val : array-like of bool of shape (n_val, n_features), default=None
             The entries of X_val that are known.
+        y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
+            The y of X_val, where `target_weight` is above 0.
 
         Returns
         -------
@@ -89,19 +95,26 @@ class _Fitting(CallbackSupportMixin, _Input):
         ):
             checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
             validation = None
-            if X_val is None and observed_val is not None:
-                raise ValueError("observed_val: it says what is known of X_val. Pass X_val too.")
+            for name, of_validation in {"observed_val": observed_val, "y_val": y_val}.items():
+                if X_val is None and of_validation is not None:
+                    raise ValueError(f"{name}: it says what is known of X_val. Pass X_val too.")
             if X_val is not None:
                 validation = self._check_rows(X_val, observed=observed_val)
             plain = self._plain()
             check_parameters(plain, checked.n_features)
             check_rate(plain.callbacks, plain.lr_schedule)
             fitted = self.net_ if plain.warm_start and hasattr(self, "net_") else None
+            target = None if fitted is None else fitted.module.target
+            checked, target = plain._with_labels(checked, y, target)
+            if validation is not None:
+                validation, _ = plain._with_labels(validation, y_val, target, name="y_val")
             module_seed, net_seed = seeds(plain.random_state, 2)
             split = split_rows(plain, checked, validation, net_seed)
             if fitted is None:
                 warn_of_precision(plain)
-                net, start = new_net(plain, split.train, split.all, module_seed, net_seed)
+                net, start = new_net(
+                    plain, split.train, split.all, module_seed, net_seed, target=target
+                )
                 # Along a line from random weights there is nothing to choose.
                 if start is not None and is_cross_validated(plain, split):
                     net = cross_validated(net, plain, split.train)
@@ -117,6 +130,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         X: ArrayLike,
         y: object = None,
         *,
+        classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         observed: ArrayLike | None = None,
     ) -> Self:
@@ -132,8 +146,10 @@ class _Fitting(CallbackSupportMixin, _Input):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
-        y : object, default=None
-            Ignored; present for API consistency by convention.
+        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            What the code is to predict where `target_weight` is above 0, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that y will hold. None is those of the first rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative. None is a weight of 1 each.
         observed : array-like of bool of shape (n_samples, n_features), default=None
@@ -168,10 +184,14 @@ class _Fitting(CallbackSupportMixin, _Input):
             plain = self._plain()
             check_parameters(plain, checked.n_features)
             check_monitors(plain.callbacks)
+            target = None if fitted is None else fitted.module.target
+            checked, target = plain._with_labels(checked, y, target, classes=classes)
+            if target is not None:
+                check_classes(classes, target)
             rows = rows_that_count(checked, weight_dtype(plain))
             if fitted is None:
                 warn_of_precision(plain)
-                net, _ = new_net(plain, rows, rows, *seeds(plain.random_state, 2))
+                net, _ = new_net(plain, rows, rows, *seeds(plain.random_state, 2), target=target)
             else:
                 net = net_resumed(plain, fitted, rows)
             n_epochs = len(net.history)

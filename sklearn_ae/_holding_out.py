@@ -119,7 +119,15 @@ def _losses_of_folds(
     quiet.callbacks, quiet.verbose = None, 0
     quiet.encoding_dim = given.encoding_dim  # which part of the rows may give another
     for train, fold in _folds(rows, given.net_seed):
-        net, start = new_net(quiet, train, train, given.module_seed, given.net_seed, pace=pace)
+        net, start = new_net(
+            quiet,
+            train,
+            train,
+            given.module_seed,
+            given.net_seed,
+            target=given.target,
+            pace=pace,
+        )
         if start is None or start.is_lossless:
             continue
         keep_best = KeepBest()

@@ -8,6 +8,8 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_ae._building import _Building
 from sklearn_ae._training.batches import Rows
+from sklearn_ae._training.labels import check_y, encoded, target_of
+from sklearn_ae._training.targets import Target
 from sklearn_ae._validation import (
     Matrix,
     check_finite_where_observed,
@@ -51,6 +53,29 @@ class _Input(_Building):
             sample_weight = check_sample_weight(sample_weight, X)
         return Rows(X, sample_weight=sample_weight, observed=observed)
 
+    def _with_labels(
+        self,
+        rows: Rows,
+        y: object,
+        target: Target | None = None,
+        *,
+        classes: ArrayLike | None = None,
+        name: str = "y",
+    ) -> tuple[Rows, Target | None]:
+        """Give rows with what is to be predicted of them, and what that is, if it is asked for."""
+        if not self.target_weight:
+            return rows, target
+        checked = check_y(y, len(rows), name)
+        if rows.sample_weight is not None:
+            checked = checked.of(rows.sample_weight > 0)
+        if target is None:
+            target = target_of(checked, rows.sample_weight, classes)
+        labels = encoded(checked, target, name)
+        rows = Rows(
+            rows.source, sample_weight=rows.sample_weight, observed=rows.observed, labels=labels
+        )
+        return rows, target
+
 
 def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
     """Leave out rows without weight, or of which nothing is observed.
@@ -70,4 +95,10 @@ def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
             "sample_weight and observed leave no row: none with a weight has an entry that is "
             "observed. Give such a row a positive weight."
         )
-    return Rows(rows.source, index=index, sample_weight=weight, observed=rows.observed)
+    return Rows(
+        rows.source,
+        index=index,
+        sample_weight=weight,
+        observed=rows.observed,
+        labels=rows.labels,
+    )

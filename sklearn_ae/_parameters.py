@@ -38,6 +38,7 @@ OBJECTIVE: dict[str, list] = {
     "noise_level": [Interval(Real, 0, None, closed="left"), "array-like"],
     "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
     "contractive_penalty": [Interval(Real, 0, None, closed="left")],
+    "target_weight": [Interval(Real, 0, None, closed="left")],
     "trim": [Interval(Real, 0, 1, closed="left")],
 }
 

@@ -1,6 +1,7 @@
 """A net before its first epoch: on a new network, or on one that goes on."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.scaling import Units, resolve_scaling, units_for
 from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import Moments, moments
+from sklearn_ae._training.targets import Target
 from sklearn_ae._validation import (
     check_callbacks,
     check_loss,
@@ -26,6 +28,9 @@ from sklearn_ae.noise import NOISES
 
 # With encoding_dim="auto".
 _MOST_CODES = 32
+# Of the variance, as which the loss before training counts at least: a code that rebuilds all rows
+# may well predict something too.
+_LEAST_SHARE = 0.01
 
 
 def check_parameters(plain: _Building, n_features: int) -> None:
@@ -66,6 +71,7 @@ def new_net(
     module_seed: int,
     net_seed: int,
     *,
+    target: Target | None = None,
     pace: str = "steady",
 ) -> tuple[AutoencoderNet, Start | None]:
     """Give a net before its first epoch, in the units of rows, and what is known of its start.
@@ -91,6 +97,7 @@ def new_net(
         module_seed,
         net_seed,
         pace,
+        target,
     )
     module = specification()
     output = OUTPUT_ACTIVATIONS[plain.output_activation]
@@ -104,6 +111,11 @@ def new_net(
     _check_extremes(plain, module.rescale, of_all, is_first=True)
     start = plain._start(module, rows)
     net = specification.build_net(module)
+    if target is not None and target.reconstruction is None:
+        spread = np.square(of_rows.deviation / np.asarray(units.scale)).mean()
+        loss = max(net.evaluate(rows.without_labels()), _LEAST_SHARE * spread)
+        target = replace(target, reconstruction=loss)
+        net = replace(specification, target=target).build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
     return net, start
 

@@ -33,6 +33,7 @@ BAD_PARAMETERS = {
     "noise_level": [-0.1],
     "sparsity_penalty": [-1],
     "contractive_penalty": [-1],
+    "target_weight": [-1],
     "trim": [-0.1, 1.0],
     "optimizer": ["rmsprop"],
     "optimizer_params": ["weight_decay", {"no_such": 1}],

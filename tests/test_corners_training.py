@@ -306,6 +306,8 @@ CHANGES = {
 OF_DRAWS = {"noise", "noise_level", "batch_size"}
 # Heard or seen, not felt by the weights, or without a meaning for a single epoch.
 WITHOUT_WEIGHTS = {"callbacks", "verbose", "device"}
+# Of fits with y: tests/test_supervised.py.
+OF_Y = {"target_weight"}
 OF_FITS = {
     "lr_schedule": "cosine",
     "max_epochs": 7,
@@ -319,7 +321,7 @@ OF_FITS = {
 
 
 def test_every_parameter_that_may_change_is_tried():
-    assert {*CHANGES, *WITHOUT_WEIGHTS, *OF_FITS} == {*OBJECTIVE, *TRAINING}
+    assert {*CHANGES, *WITHOUT_WEIGHTS, *OF_Y, *OF_FITS} == {*OBJECTIVE, *TRAINING}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -709,6 +711,7 @@ OF_PYTHON = {
     "noise_level": 0.25,
     "sparsity_penalty": 2.0**-6,
     "contractive_penalty": 2.0**-6,
+    "target_weight": 0.0,
     "trim": 0.125,
     "tol": 0.5,
     "validation_fraction": 0.25,

@@ -85,6 +85,17 @@ def test_an_instance_that_is_trained_passes(estimator, check):
     check(estimator)
 
 
+@parametrize_with_checks(
+    [
+        trained(Estimator).set_params(target_weight=1.0)
+        for Estimator in ESTIMATORS
+        if having(Estimator, {"target_weight": 1.0})
+    ]
+)
+def test_an_instance_that_predicts_y_passes(estimator, check):
+    check(estimator)
+
+
 @pytest.mark.parametrize("check", FURTHER_CHECKS, ids=by_name)
 @pytest.mark.parametrize("Estimator", ESTIMATORS, ids=by_name)
 def test_a_further_check_passes(Estimator, check):
@@ -142,6 +153,8 @@ def test_the_check_of_array_api_input_is_run():
         check=False,
     ).stdout
 
-    assert f"{2 * len(ESTIMATORS)} passed" in passed
+    supervised = [found for found in ESTIMATORS if having(found, {"target_weight": 1.0})]
+    n_instances = 2 * len(ESTIMATORS) + len(supervised)
+    assert f"{n_instances} passed" in passed
     assert "skipped" not in passed
     assert "failed" not in passed

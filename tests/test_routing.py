@@ -182,6 +182,7 @@ def test_partial_fit_can_ask_for_it(autoencoder, name):
     asked = autoencoder.set_partial_fit_request(**{name: True})
 
     assert asked.get_metadata_routing().partial_fit.requests == {
+        "classes": None,
         "sample_weight": None,
         "observed": None,
         name: True,

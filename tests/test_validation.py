@@ -36,6 +36,7 @@ NUMBERS = [
     "noise_level",
     "sparsity_penalty",
     "contractive_penalty",
+    "target_weight",
     "trim",
     "lr",
     "tol",

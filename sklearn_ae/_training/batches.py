@@ -1,6 +1,7 @@
 """Rows of whatever holds them, as batches of tensors."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from itertools import repeat
 from typing import NamedTuple, Self
 
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
     target: Tensor
     weight: Tensor | None = None
     observed: Tensor | None = None
+    labels: Tensor | None = None
 
     def split(self, sizes: list[int]) -> Iterator["Batch"]:
         """Give parts of these numbers of rows."""
@@ -56,6 +58,8 @@ class Rows(Dataset):
         Weight of each row of the source.
     observed : ndarray of bool of shape (n_rows, n_features), default=None
         Which entries of the source are known. It does not matter what stands in the others.
+    labels : ndarray of shape (n_rows, n_columns), default=None
+        What is to be predicted of each row of the source, NaN where that is not known.
     """
 
     def __init__(
@@ -66,11 +70,13 @@ class Rows(Dataset):
         index: NDArray[np.intp] | None = None,
         sample_weight: NDArray | None = None,
         observed: NDArray[np.bool_] | None = None,
+        labels: NDArray | None = None,
     ) -> None:
         self.source = source
         self.index = index
         self.sample_weight = sample_weight
         self.observed = observed
+        self.labels = labels
 
     def __len__(self) -> int:
         return self.source.shape[0] if self.index is None else len(self.index)
@@ -104,6 +110,12 @@ class Rows(Dataset):
             return None
         return torch.from_numpy(self.sample_weight[... if self.index is None else self.index])
 
+    def without_labels(self) -> Self:
+        """Give the rows alone, with nothing to predict."""
+        rows = copy(self)
+        rows.labels = None
+        return rows
+
     def subset(self, positions: NDArray[np.intp]) -> Self:
         """Give the rows at some positions."""
         return type(self)(
@@ -111,6 +123,7 @@ class Rows(Dataset):
             index=positions if self.index is None else self.index[positions],
             sample_weight=self.sample_weight,
             observed=self.observed,
+            labels=self.labels,
         )
 
     def batches(
@@ -164,13 +177,13 @@ class Rows(Dataset):
     ) -> Batch:
         """Give rows of the source, in the units of the data, as `batches` does."""
         x = on_device(as_tensor(self.source[index]), device)
-        weight, observed = (
+        weight, observed, labels = (
             None if other is None else on_device(_from_numpy(other[index]), device)
-            for other in (self.sample_weight, self.observed)
+            for other in (self.sample_weight, self.observed, self.labels)
         )
         if observed is not None and fill is not None:
             x = torch.where(observed, x, fill.to(x))
-        return Batch(x, x, weight, observed)
+        return Batch(x, x, weight, observed, labels)
 
 
 def on_device(tensor: Tensor, device: str) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from sklearn_ae._training.batches import Batch, Rows, batch_sizes, n_batches, rows_at_once
+from sklearn_ae._training.labels import check_y, encoded
 from sklearn_ae._training.listening import ListenedToNet
 from sklearn_ae._training.objective import Objective
 from sklearn_ae._training.optimizers import rates_moved, rates_of
@@ -44,7 +45,10 @@ class TrainedNet(ListenedToNet):
         if self.criterion_.contractive_penalty:
             x = x.detach().requires_grad_()
         code, output = self.run(x)
-        return self.criterion_.row_losses(self.module_, x, code, output, batch), output
+        head = self.module_.target_head
+        predicted = head(code) if head is not None and self.criterion_.predicts(batch) else None
+        row_losses = self.criterion_.row_losses(self.module_, x, code, output, batch, predicted)
+        return row_losses, output
 
     def corrupted(self, batch: Batch, generator: Generator) -> Tensor:
         """Give what goes into the network, in its units."""
@@ -71,7 +75,7 @@ class TrainedNet(ListenedToNet):
     def fit_loop(
         self,
         X: object,
-        y: None = None,
+        y: object = None,
         epochs: int | None = None,
         *,
         scheduled: bool = True,
@@ -83,8 +87,8 @@ class TrainedNet(ListenedToNet):
         ----------
         X : Split, or rows as `get_dataset` takes them
             What to train on.
-        y : None
-            Present for skorch.
+        y : array-like, default=None
+            What a net with a target predicts, where X is no split.
         epochs : int, default=None
             How many; None is `max_epochs`.
         scheduled : bool, default=True
@@ -96,7 +100,7 @@ class TrainedNet(ListenedToNet):
         -------
         self : TrainedNet
         """
-        split = self._split_of(X)
+        split = self._split_of(X, y)
         epochs = self.max_epochs if epochs is None else epochs
         with rates_moved(
             self.optimizer_,
@@ -123,13 +127,16 @@ class TrainedNet(ListenedToNet):
             raise
         self.notify("on_epoch_end", **datasets)
 
-    def _split_of(self, X: object) -> Split:
+    def _split_of(self, X: object, y: object) -> Split:
         if isinstance(X, Split):
             return X
-        rows = self.get_dataset(X)
+        rows = self.get_dataset(X, y)
         n_features = len(self.module_.rescale.shift)
         if rows.n_features != n_features:
             raise ValueError(f"X has {rows.n_features} features, but the net takes {n_features}.")
+        target = self.criterion_.target
+        if target is not None and self.criterion_.target_weight and rows.labels is None:
+            rows.labels = encoded(check_y(y, len(rows)), target)
         if self.train_split is None:
             return Split(rows, rows)
         train, validation = self.train_split(rows, None)

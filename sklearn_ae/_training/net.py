@@ -15,6 +15,7 @@ from skorch.history import History
 from skorch.utils import data_from_dataset, get_map_location, is_dataset
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import Subset
 
 from sklearn_ae._training.batches import Batch, Rows, rows_at_once
 from sklearn_ae._training.callbacks import own_copy
@@ -140,10 +141,12 @@ class AutoencoderNet(TrainedNet):
                 f"optimizer_params: {self.optimizer.__name__} does not take {given}: {error}"
             ) from error
 
-    def get_dataset(self, X: Any, y: None = None) -> Rows:
+    def get_dataset(self, X: Any, y: Any = None) -> Rows:
         """Give the rows of an array, or of what callbacks are handed."""
         if isinstance(X, Rows):
             return X
+        if isinstance(X, Subset) and isinstance(X.dataset, Rows):  # of a train_split
+            return X.dataset.subset(np.asarray(X.indices))
         X, observed = without_mask(data_from_dataset(X)[0] if is_dataset(X) else X, None)
         X, dtype = with_dtype(X)
         rows = X if issparse(X) else np.asarray(X, dtype)

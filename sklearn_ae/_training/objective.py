@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sklearn_ae._training.batches import Batch
 from sklearn_ae._training.losses import Loss
+from sklearn_ae._training.targets import Target
 from sklearn_ae.nn import Autoencoder
 
 
@@ -25,6 +26,10 @@ class Objective(nn.Module):
     trim : float, default=0.0
         Share of the weight of a batch, in [0, 1), that the rows with the greatest loss
         make up and that does not count.
+    target : Target, default=None
+        What is to be predicted from the code.
+    target_weight : float, default=0.0
+        What the loss of that is multiplied by.
 
     References
     ----------
@@ -38,17 +43,21 @@ class Objective(nn.Module):
         sparsity_penalty: float = 0.0,
         contractive_penalty: float = 0.0,
         trim: float = 0.0,
+        target: Target | None = None,
+        target_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.sparsity_penalty = sparsity_penalty
         self.contractive_penalty = contractive_penalty
         self.trim = trim
+        self.target = target
+        self.target_weight = target_weight
 
     @property
     def is_penalised(self) -> bool:
         """Whether more is asked of a code than the reconstruction."""
-        return bool(self.sparsity_penalty or self.contractive_penalty)
+        return bool(self.sparsity_penalty or self.contractive_penalty or self.target_weight)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Give the mean loss of an output, as skorch asks for it."""
@@ -70,16 +79,37 @@ class Objective(nn.Module):
     # Rows
 
     def row_losses(
-        self, module: Autoencoder, x: Tensor, code: Tensor, output: Tensor, batch: Batch
+        self,
+        module: Autoencoder,
+        x: Tensor,
+        code: Tensor,
+        output: Tensor,
+        batch: Batch,
+        predicted: Tensor | None = None,
     ) -> Tensor:
-        """Give the objective of each row: the mean over its observed entries, and penalties."""
+        """Give the objective of each row: the mean over its observed entries, and penalties.
+
+        What is predicted from the code counts where it is given.
+        """
         row_losses = self.mean_of_rows(self.entries(module, output, batch), batch.observed)
         if self.sparsity_penalty:
             codes = code.abs().sum(dim=1, dtype=row_losses.dtype)
             row_losses = row_losses + self.sparsity_penalty * codes
         if self.contractive_penalty:
             row_losses = row_losses + self.contractive_penalty * squared_jacobian(code, x)
+        if predicted is not None:
+            row_losses = row_losses + self.target_weight * self.losses_of_target(predicted, batch)
         return row_losses
+
+    def losses_of_target(self, predicted: Tensor, batch: Batch) -> Tensor:
+        """Give how far what is predicted is off, by row."""
+        assert self.target is not None
+        assert batch.labels is not None
+        return self.target.row_losses(predicted, batch.labels)
+
+    def predicts(self, batch: Batch) -> bool:
+        """Whether a target is to be predicted from the codes of a batch."""
+        return bool(self.target_weight) and batch.labels is not None
 
     def mean_of_rows(self, entries: Tensor, observed: Tensor | None) -> Tensor:
         """Give the mean of each row over its observed entries."""
@@ -106,8 +136,14 @@ class Objective(nn.Module):
     # Derivatives
 
     def with_gradients(
-        self, module: Autoencoder, x: Tensor, code: Tensor, output: Tensor, batch: Batch
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        self,
+        module: Autoencoder,
+        x: Tensor,
+        code: Tensor,
+        output: Tensor,
+        batch: Batch,
+        predicted: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Give the mean over rows, and its derivatives without autograd.
 
         Returns
@@ -116,15 +152,20 @@ class Objective(nn.Module):
         of_output : Tensor of shape (n_samples, n_features)
             Its derivative by the output.
         of_code : Tensor of shape (n_samples, encoding_dim) or None
-            Its derivative by the code, that by the output aside.
+            Its derivative by the code, those by output and prediction aside.
+        of_predicted : Tensor of shape (n_samples, n_outputs) or None
+            Its derivative by what is predicted.
         """
         n_samples, n_features = output.shape
         target, weight, observed = batch.target, batch.weight, batch.observed
         if weight is observed is None and not (self.trim or self.sparsity_penalty):
             # One reduction instead of two: a twentieth of a small step.
             loss = self.entries(module, output, batch).mean()
-            return loss, self.loss.derivative(output, target, 1 / (n_samples * n_features)), None
-        row_losses = self.row_losses(module, x, code, output, batch)
+            if predicted is not None:
+                loss += self.target_weight * self.losses_of_target(predicted, batch).mean()
+            of_output = self.loss.derivative(output, target, 1 / (n_samples * n_features))
+            return loss, of_output, None, self._of_predicted(predicted, batch, 1 / n_samples)
+        row_losses = self.row_losses(module, x, code, output, batch, predicted)
         shares = self.shares(row_losses, weight)
         of_entries: Tensor | float = 1 / n_features
         if observed is not None:
@@ -132,7 +173,18 @@ class Objective(nn.Module):
             of_entries = observed.to(row_losses.dtype) / n_observed
         of_output = self.loss.derivative(output, target, shares * of_entries)
         of_code = self.sparsity_penalty * shares * code.sign() if self.sparsity_penalty else None
-        return (row_losses[:, None] * shares).sum(), of_output, of_code
+        of_predicted = self._of_predicted(predicted, batch, shares)
+        return (row_losses[:, None] * shares).sum(), of_output, of_code, of_predicted
+
+    def _of_predicted(
+        self, predicted: Tensor | None, batch: Batch, shares: Tensor | float
+    ) -> Tensor | None:
+        if predicted is None:
+            return None
+        assert self.target is not None
+        assert batch.labels is not None
+        gradient = self.target.gradient(predicted, batch.labels)
+        return gradient.mul_(self.target_weight * shares)
 
 
 def _without_the_greatest(row_losses: Tensor, weight: Tensor | None, share: float) -> Tensor:

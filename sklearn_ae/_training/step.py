@@ -218,12 +218,17 @@ class ExactStep:
         self.flat = FlatParameters(optimizer, bfloat16=bfloat16)
         self.encoder: _Part = _with_derivative(module.encoder, self.flat, is_first=True)
         self.decoder: _Part = _with_derivative(module.decoder, self.flat)
+        self.target_head: _Part | None = None
+        if module.target_head is not None:
+            self.target_head = _with_derivative(module.target_head, self.flat)
         self.module = module
         self.criterion = criterion
         if bfloat16:
             dtype = module.rescale.dtype
             self.encoder = _Chain([_Cast(dtype, torch.bfloat16), self.encoder])
             self.decoder = _Chain([self.decoder, _Cast(torch.bfloat16, dtype)])
+            if self.target_head is not None:
+                self.target_head = _Chain([self.target_head, _Cast(torch.bfloat16, dtype)])
 
     def __call__(self, x: Tensor, batch: Batch) -> Tensor:
         """Take a step, and give the loss before it."""
@@ -237,10 +242,15 @@ class ExactStep:
             self.flat.clear_gradients()
         code = self.encoder.forward(x)
         output = self.decoder.forward(code)
-        loss, gradient, of_code = self.criterion.with_gradients(self.module, x, code, output, batch)
-        gradient = self.decoder.backward(gradient)
+        predicted = None if self.target_head is None else self.target_head.forward(code)
+        loss, of_output, of_code, of_predicted = self.criterion.with_gradients(
+            self.module, x, code, output, batch, predicted
+        )
+        gradient = self.decoder.backward(of_output)
         if of_code is not None:
             gradient += of_code
+        if self.target_head is not None and of_predicted is not None:
+            gradient += self.target_head.backward(of_predicted)
         self.encoder.backward(gradient)
         return loss
 
@@ -264,6 +274,8 @@ def allows_exact_step(
         and not torch.is_autocast_enabled("cpu")
         and _is_written_out(module)
         and _has_gradients(criterion)
+        # A head that nothing is asked of stays as it is, and an update moves whatever it holds.
+        and (module.target_head is None) == (not criterion.target_weight)
         and type(optimizer) in (Adam, AdamW)
         and not has_hooks(optimizer)
         and all(_fits_a_buffer(optimizer, group) for group in optimizer.param_groups)
@@ -280,7 +292,10 @@ def _is_written_out(module: nn.Module) -> bool:
         and not has_hooks_on_all_modules()
         and not any(has_hooks(part) for part in (module, module.rescale))
         and all(
-            _is_dense(part) for half in (module.encoder, module.decoder) for part in half.modules()
+            _is_dense(part)
+            for half in (module.encoder, module.decoder, module.target_head)
+            if half is not None
+            for part in half.modules()
         )
     )
 

@@ -21,6 +21,8 @@ class Autoencoder(nn.Module):
         Width of the code.
     head : torch.nn.Module, default=None
         From what the encoder gives to the code, where that is not all of it.
+    target_head : torch.nn.Module, default=None
+        From the code to what is predicted from it. It takes no part in rebuilding rows.
 
     Examples
     --------
@@ -41,12 +43,14 @@ class Autoencoder(nn.Module):
         encoding_dim: int,
         *,
         head: nn.Module | None = None,
+        target_head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.rescale = rescale
         self.encoder = encoder
         self.head = head
         self.decoder = decoder
+        self.target_head = target_head
         self.encoding_dim = encoding_dim
 
     # In the units of the network

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sklearn_ae._training.batches import Batch
+from sklearn_ae._training.labels import check_y, encoded, target_of
 from sklearn_ae._training.losses import LOSSES, Loss
 from sklearn_ae._training.objective import Objective, squared_jacobian
+from sklearn_ae._training.targets import TARGET_LOSSES
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder, Rescale
 
 # From entries to rows, and from rows to one number
@@ -183,7 +185,7 @@ def test_the_derivatives_are_those_of_autograd(loss, counts, trim, sparsity_pena
     )
     expected.backward()
     with torch.no_grad():
-        actual, of_output, of_code = objective.with_gradients(
+        actual, of_output, of_code, of_predicted = objective.with_gradients(
             module, batch.target, code, output, batch
         )
     torch.testing.assert_close(actual, expected)
@@ -192,6 +194,36 @@ def test_the_derivatives_are_those_of_autograd(loss, counts, trim, sparsity_pena
         torch.testing.assert_close(of_code, code.grad)
     else:
         assert of_code is None
+    assert of_predicted is None
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.4])
+@pytest.mark.parametrize("counts", ["all", "weight"])
+@pytest.mark.parametrize("kind", TARGET_LOSSES)
+def test_so_are_those_of_what_is_predicted(kind, counts, trim):
+    module, rng = _module(), np.random.default_rng(0)
+    y = {"classes": rng.integers(0, 3, 11), "labels": rng.integers(0, 2, (11, 2))}
+    y = check_y(y.get(kind, rng.normal(size=(11, 2))), 11)
+    target = target_of(y)
+    objective = _objective(trim=trim, target=target, target_weight=0.7)
+    x = torch.from_numpy(rng.random((11, 4)))
+    weight = torch.from_numpy(rng.exponential(size=11)) if counts == "weight" else None
+    batch = _batch(module, x, weight)._replace(labels=torch.from_numpy(encoded(y, target)))
+    code, output = (part.detach().requires_grad_() for part in module.run(batch.target))
+    predicted = torch.from_numpy(rng.normal(size=(11, len(target.start)))).requires_grad_()
+    assert objective.predicts(batch)
+
+    of_rows = objective.row_losses(module, batch.target, code, output, batch, predicted)
+    expected = objective.reduce(of_rows, batch.weight)
+    expected.backward()
+    with torch.no_grad():
+        actual, of_output, of_code, of_predicted = objective.with_gradients(
+            module, batch.target, code, output, batch, predicted
+        )
+    torch.testing.assert_close(actual, expected)
+    torch.testing.assert_close(of_output, output.grad)
+    torch.testing.assert_close(of_predicted, predicted.grad)
+    assert of_code is None
 
 
 # The contractive penalty

@@ -34,6 +34,7 @@ from sklearn_ae.noise import NOISES
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 X = load_digits().data[:203] / 16  # the last of seven batches is shorter
+DIGIT = load_digits().target[:203]
 _rng = np.random.default_rng(0)
 WEIGHT = _rng.integers(0, 4, len(X)).astype(float)
 OBSERVED = _rng.random(X.shape) < 0.7
@@ -160,6 +161,41 @@ def test_so_it_is_with_noise_penalty_weights_trim_and_schedule(loss, layers):
     data = {"sample_weight": WEIGHT, "observed": OBSERVED}
     exact = exactly(deepcopy(network), **data)
     assert_equal_curves(exact, by_autograd(network, **data), rtol=1e-9)
+
+
+# Of 203 digits: which it is, three labels of it, and a number; a third of each is missing.
+YS = {
+    "classes": DIGIT,
+    "labels": np.stack([DIGIT < 5, DIGIT % 2, DIGIT == 3], axis=1),
+    "numbers": X.mean(axis=1),
+}
+PARTLY = {kind: np.array(y, dtype=float) for kind, y in YS.items()}
+for _each in PARTLY.values():
+    _each[_rng.random(_each.shape) < 1 / 3] = np.nan
+
+
+@every_network
+@pytest.mark.parametrize("kind", YS)
+def test_so_it_is_with_something_to_predict(kind, layers):
+    network = estimator(target_weight=2.0, precision="float64", **layers)
+    exact = exactly(deepcopy(network), y=YS[kind])
+    assert exact.net_.module.target.kind == kind
+    assert_equal_curves(exact, by_autograd(network, y=YS[kind]), rtol=1e-8)
+
+
+@pytest.mark.parametrize("kind", YS)
+def test_so_it_is_with_something_to_predict_of_some_rows_and_all_else(kind):
+    network = estimator(
+        target_weight=2.0,
+        noise="gaussian",
+        noise_level=0.1,
+        sparsity_penalty=0.01,
+        trim=0.1,
+        precision="float64",
+    )
+    data = {"y": PARTLY[kind], "sample_weight": WEIGHT, "observed": OBSERVED}
+    exact = exactly(deepcopy(network), **data)
+    assert_equal_curves(exact, by_autograd(network, **data), rtol=1e-8)
 
 
 @pytest.mark.parametrize("noise", NOISES)
