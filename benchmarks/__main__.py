@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks.cases import CASES
 from benchmarks.memory import peak_memory
 from benchmarks.plot import plot_time_to_error
-from benchmarks.report import Report
+from benchmarks.report import RESULTS, Report
 from benchmarks.search import grid_search
 from benchmarks.time_to_error import time_to_error
 from benchmarks.training import compare
@@ -43,12 +43,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--rounds", type=int, help="rounds or pairs, instead of each part's own")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     # The epochs are few by intent.
     warnings.simplefilter("ignore", ConvergenceWarning)
 
-    report = Report()
+    report = Report("speed")
     report.note(", ".join(f"{name}: {value}" for name, value in report.machine.items()))
     for part in arguments.only:
         PARTS[part](report, n_rounds=arguments.rounds)

@@ -13,8 +13,9 @@ import ast
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.report import Report
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae.datasets import load_images
 
@@ -144,32 +146,34 @@ def main() -> int:
     arguments = parser.parse_args()
     settings = parsed(arguments.settings)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    print(
-        f"Test error over PCA's, {arguments.seeds} seeds from {seeds[0]}, {settings or 'defaults'}"
-    )
-    print("| data | units | codes | mean | least | greatest | end | s a fit | epoch kept |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    missed = 0
-    for name in arguments.only:
-        case = CASES[name]
-        for units in case.units:
-            for encoding_dim, end in case.ends.items():
+    report = Report("defaults")
+
+    def lines() -> Iterator[tuple[object, ...]]:
+        for name in arguments.only:
+            case = CASES[name]
+            for units, (encoding_dim, end) in product(case.units, case.ends.items()):
                 results = Parallel(n_jobs=arguments.n_jobs)(
                     delayed(run)(case, units, encoding_dim, seed, settings) for seed in seeds
                 )
                 ratios, seconds, epochs = map(np.array, zip(*results, strict=True))
                 # The two ends below 1 are for the data as they come.
                 end = max(end, 1.0) if units != "raw" else end
-                met = ratios.mean() <= end
-                missed += not met
-                print(
-                    f"| {name} | {units} | {encoding_dim} | {ratios.mean():.3f} "
-                    f"| {ratios.min():.3f} | {ratios.max():.3f} "
-                    f"| {end:.2f} {'met' if met else 'MISSED'} | {seconds.mean():.1f} "
-                    f"| {np.median(epochs):.0f} |",
-                    flush=True,
+                report.end(f"{name}, {units}, {encoding_dim} codes", ratios.mean(), end)
+                figures = (f"{ratio:.3f}" for ratio in (ratios.mean(), ratios.min(), ratios.max()))
+                met = "" if report.ends[-1].met else " missed"
+                yield (
+                    *(name, units, encoding_dim, *figures, f"{end:.2f}{met}"),
+                    *(f"{seconds.mean():.1f}", f"{np.median(epochs):.0f}"),
                 )
-    print(f"{missed} of the ends missed")
+
+    report.table(
+        f"Test error over PCA's, {arguments.seeds} seeds from {seeds[0]}, {settings or 'defaults'}",
+        ("data", "units", "codes", "mean", "least", "greatest", "end", "s a fit", "epoch kept"),
+        lines(),
+    )
+    missed = sum(not end.met for end in report.ends)
+    report.note(f"{missed} of {len(report.ends)} ends missed")
+    report.save()
     return int(missed > 0)
 
 

@@ -1,4 +1,4 @@
-"""Tables and ends: printed as they come, and kept for results.json."""
+"""Tables and ends: printed as they come, and kept as JSON for README and the documentation."""
 
 import json
 import os
@@ -10,67 +10,94 @@ from typing import Any, NamedTuple
 
 from benchmarks.timing import Ratio
 
+RESULTS = Path(__file__).parent / "results"
+
 
 class End(NamedTuple):
-    """What a ratio has to be at most: its median, or within noise the least of the pairs."""
+    """What a figure has to be at most or at least.
+
+    That is the median of a ratio, or within noise the least of its pairs.
+    """
 
     what: str
-    ratio: Ratio
-    at_most: float
+    measured: Ratio | float
+    bound: float
     within_noise: bool = False
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
         """Whether it is."""
-        return (self.ratio.least if self.within_noise else self.ratio.median) <= self.at_most
+        figure = self.measured
+        if isinstance(figure, Ratio):
+            figure = figure.least if self.within_noise else figure.median
+        return figure >= self.bound if self.at_least else figure <= self.bound
+
+    def line(self) -> tuple[object, ...]:
+        """Give the line of a table."""
+        is_ratio = isinstance(self.measured, Ratio)
+        measured = self.measured if is_ratio else f"{self.measured:.3f}"
+        bound = f"{'at least' if self.at_least else 'at most'} {self.bound:.3g}"
+        noise = ", within noise" if self.within_noise else ""
+        return self.what, measured, bound + noise, "met" if self.met else "MISSED"
 
 
 class Report:
-    """What was measured so far."""
+    """What was measured so far.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    name : str
+        Of the file that it is saved to.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.machine = machine()
         self.tables: list[dict[str, object]] = []
         self.measured: dict[str, Any] = {}
         self.ends: list[End] = []
 
     def table(self, title: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
-        """Print a table and keep it."""
-        lines = [[str(cell) for cell in line] for line in lines]
-        self.tables.append({"title": title, "columns": list(columns), "lines": lines})
+        """Print a table, each line as it comes, and keep it."""
+        kept: list[list[str]] = []
+        self.tables.append({"title": title, "columns": list(columns), "lines": kept})
         print(f"\n{title}\n")
-        for line in (columns, ["---"] * len(columns), *lines):
-            print("| " + " | ".join(line) + " |", flush=True)
+        print("\n".join(in_markdown(columns, [])), flush=True)
+        for line in lines:
+            kept.append([str(cell) for cell in line])
+            print(_line(kept[-1]), flush=True)
 
     def note(self, text: str) -> None:
         """Print a line."""
         print(f"\n{text}", flush=True)
 
-    def end(self, what: str, ratio: Ratio, at_most: float, *, within_noise: bool = False) -> None:
-        """Hold a ratio against its end."""
-        self.ends.append(End(what, ratio, at_most, within_noise))
+    def end(
+        self,
+        what: str,
+        measured: Ratio | float,
+        bound: float,
+        *,
+        within_noise: bool = False,
+        at_least: bool = False,
+    ) -> None:
+        """Hold a figure against its end, which it is to be at most."""
+        figure = measured if isinstance(measured, Ratio) else float(measured)
+        self.ends.append(End(what, figure, bound, within_noise, at_least))
 
     def print_ends(self) -> int:
         """Print all ends, and give how many are missed."""
         self.table(
-            "Ends: median of the pairs (least-greatest). Within noise: the least is at most it.",
-            ("what", "measured", "at most", ""),
-            (
-                (
-                    end.what,
-                    end.ratio,
-                    f"{end.at_most:.2f}{', within noise' if end.within_noise else ''}",
-                    "met" if end.met else "MISSED",
-                )
-                for end in self.ends
-            ),
+            "Ends. Of pairs: the median (least-greatest). Within noise: the least is at most it.",
+            ("what", "measured", "end", ""),
+            (end.line() for end in self.ends),
         )
         missed = sum(not end.met for end in self.ends)
         self.note(f"{missed} of {len(self.ends)} ends missed")
         return missed
 
-    def save(self, folder: Path) -> None:
-        """Write results.json."""
+    def save(self, folder: Path = RESULTS) -> None:
+        """Write the report to a file of its name."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {
             "machine": self.machine,
@@ -78,7 +105,16 @@ class Report:
             "measured": self.measured,
             "ends": [{**end._asdict(), "met": end.met} for end in self.ends],
         }
-        (folder / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+        (folder / f"{self.name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def in_markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
+    """Give the lines of a table."""
+    return [_line(line) for line in (columns, ["---"] * len(columns), *lines)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def machine() -> dict[str, object]:

@@ -16,7 +16,7 @@ import argparse
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.defaults import Split, gaussian, in_units, parsed, split_table
+from benchmarks.report import Report
 from sklearn_ae import AutoencoderTransformer
 
 PLAIN = {"lr": 1e-3, "optimizer_params": {"weight_decay": 1.0}}
@@ -114,25 +115,36 @@ def main() -> int:
     ]
     cases += [(name, split, 5, ("raw",)) for name, split in GAUSSIAN.items()]
     cases = [case for case in cases if arguments.only is None or case[0] in arguments.only]
-    print(f"Test error over PCA's, {len(seeds)} seeds from {seeds[0]}, {settings or 'defaults'}")
-    print("| data | units | rows | mean | least | greatest | plain | time over plain | shrinkage |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    report = Report("tables")
     found: dict[tuple[str, str], list[Fit]] = {}
-    for name, split, n_th, all_units in cases:
-        for units in all_units:
-            fits = Parallel(n_jobs=arguments.n_jobs)(
-                delayed(fit)(split, units, n_th, seed, settings) for seed in seeds
-            )
-            found[name, units] = fits
-            ratios = np.array([each.ratio for each in fits])
-            print(
-                f"| {name} | {units} | {fits[0].n_samples} | {ratios.mean():.3f} "
-                f"| {ratios.min():.3f} | {ratios.max():.3f} "
-                f"| {np.mean([each.plain for each in fits]):.3f} | {_time_over_plain(fits):.2f} "
-                f"| {_shown(fits)} |",
-                flush=True,
-            )
-    return int(_print_ends(found) > 0)
+
+    def lines() -> Iterator[tuple[object, ...]]:
+        for name, split, n_th, all_units in cases:
+            for units in all_units:
+                fits = Parallel(n_jobs=arguments.n_jobs)(
+                    delayed(fit)(split, units, n_th, seed, settings) for seed in seeds
+                )
+                found[name, units] = fits
+                ratios = np.array([each.ratio for each in fits])
+                plain = np.mean([each.plain for each in fits])
+                figures = (f"{ratio:.3f}" for ratio in (ratios.mean(), ratios.min(), ratios.max()))
+                yield (
+                    *(name, units, fits[0].n_samples, *figures, f"{plain:.3f}"),
+                    *(f"{_time_over_plain(fits):.2f}", _shown(fits)),
+                )
+
+    report.table(
+        f"Test error over PCA's, {len(seeds)} seeds from {seeds[0]}, {settings or 'defaults'}",
+        (
+            *("data", "units", "rows", "mean", "least", "greatest", "plain"),
+            *("time over plain", "shrinkage"),
+        ),
+        lines(),
+    )
+    _hold(report, found)
+    missed = report.print_ends()
+    report.save()
+    return int(missed > 0)
 
 
 def _time_over_plain(fits: list[Fit]) -> float:
@@ -143,8 +155,8 @@ def _shown(fits: list[Fit]) -> str:
     return " ".join("-" if each.shrinkage is None else f"{each.shrinkage:g}" for each in fits)
 
 
-def _print_ends(found: dict[tuple[str, str], list[Fit]]) -> int:
-    """Hold all of it against the ends, and give how many are missed."""
+def _hold(report: Report, found: dict[tuple[str, str], list[Fit]]) -> None:
+    """Hold all of it against the ends."""
     of_tables = [fits for (name, _), fits in found.items() if name not in GAUSSIAN]
     of_gaussian = [fits for (name, _), fits in found.items() if name in GAUSSIAN]
     few = [fits for fits in found.values() if fits[0].n_samples < FEW_ROWS]
@@ -168,13 +180,8 @@ def _print_ends(found: dict[tuple[str, str], list[Fit]]) -> int:
         # Single fits of a second or two differ by some percent from one run to the next.
         of_all = _time_over_plain([each for fits in many for each in fits])
         ends.append(("time over plain from 1,000 rows, all together", of_all, 1.02))
-    print("\n| end | measured | at most | |\n|---|---|---|---|")
-    for what, measured, at_most in ends:
-        met = measured <= at_most
-        print(f"| {what} | {measured:.3f} | {at_most:.3f} | {'met' if met else 'MISSED'} |")
-    missed = sum(measured > at_most for _, measured, at_most in ends)
-    print(f"{missed} of {len(ends)} ends missed")
-    return missed
+    for end in ends:
+        report.end(*end)
 
 
 if __name__ == "__main__":

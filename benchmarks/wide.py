@@ -240,7 +240,7 @@ def main() -> int:
         if arguments.growth:
             print(growth_here(arguments.growth))
             return 0
-        report = Report()
+        report = Report("wide")
         report.note(", ".join(f"{name}: {value}" for name, value in report.machine.items()))
         before_the_first_epoch(report, arguments.rounds)
         memory(report)
