@@ -1,6 +1,11 @@
 """The documentation's settings: https://www.sphinx-doc.org/en/master/usage/configuration.html."""
 
+import sys
+from pathlib import Path
+
 import sklearn_ae
+
+sys.path.insert(0, str(Path(__file__).parent))  # for _small_size
 
 project = "sklearn_ae"
 author = "The sklearn_ae developers"
@@ -12,6 +17,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
@@ -46,10 +52,26 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = True
 
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "reset_argv": "_small_size.small_size",
+    "min_reported_time": 3600,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "plot_gallery": True,
+    "abort_on_example_error": True,
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = project
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_show_sourcelink = False
 html_sidebars = {"getting_started": [], "index": []}  # they have no pages below them
+html_theme_options = {"show_prev_next": False}
 
 
 def skip_member_of_another_project(app, what, name, obj, skip, options):
