@@ -10,6 +10,7 @@ from _testing import having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
@@ -25,8 +26,8 @@ def on_both(autoencoder):
     It is in float64, since Adam takes steps of full length along gradients that are rounding.
     """
 
-    def fit(X, observed=None, **parameters):
-        given = {} if observed is None else {"observed": observed}
+    def fit(X, observed=None, y=None, **parameters):
+        given = {"y": y} if observed is None else {"observed": observed, "y": y}
         parameters = {"precision": "float64", **parameters}
         on_cpu = clone(with_parameters(autoencoder, **parameters, device="cpu"))
         on_gpu = clone(on_cpu).set_params(device="cuda")
@@ -95,6 +96,17 @@ def test_noise_is_drawn_as_on_the_cpu(on_both, digits, noise):
 def test_what_may_be_chosen(on_both, digits, parameters):
     on_cpu, estimator = on_both(digits, **parameters)
 
+    assert_alike(estimator, on_cpu, digits)
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "numbers"])
+def test_codes_predict(on_both, digits, kind):
+    digit = load_digits().target[: len(digits)]
+    y = {"classes": digit, "labels": digit[:, None] < [3, 6], "numbers": digits.mean(axis=1)}[kind]
+
+    on_cpu, estimator = on_both(digits, y=y, target_weight=4.0)
+
+    assert estimator.net_.module.target.kind == kind
     assert_alike(estimator, on_cpu, digits)
 
 
