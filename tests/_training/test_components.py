@@ -133,9 +133,24 @@ def test_many_wide_rows_are_never_joined(monkeypatch):
     assert max(lengths) == 100
 
 
-def test_many_wide_sparse_rows_have_the_components_of_dense_ones():
+def _half_zeros():
     X = make_low_rank_matrix(1030, 1010, effective_rank=10, random_state=0)
     X[np.abs(X) < np.quantile(np.abs(X), 0.5)] = 0
+    return X
+
+
+def _of_topics():
+    """Rows of one topic each, of 30 words that no other has: sparse products are worth it."""
+    rng = np.random.default_rng(0)
+    topic, words = rng.integers(0, 6, 1030), np.zeros((6, 1010))
+    for i in range(6):
+        words[i, 30 * i : 30 * (i + 1)] = rng.uniform(1, 2, 30) * 2.0**-i
+    return words[topic] * rng.uniform(0.5, 1.5, (1030, 1))
+
+
+@pytest.mark.parametrize("rows", [_half_zeros, _of_topics])
+def test_many_wide_sparse_rows_have_the_components_of_dense_ones(rows):
+    X = rows()
     weight = np.random.default_rng(0).integers(1, 3, len(X)).astype(float)
     scale = np.linspace(0.5, 2, 1010)
     found = [

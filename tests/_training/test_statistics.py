@@ -165,6 +165,10 @@ def test_codes_that_all_move_are_seen_in_the_first_rows(monkeypatch):
     assert _counted(X, _encoder(64, 4), monkeypatch) == (0, 1)
 
 
+def test_of_rows_that_do_not_move_no_code_is_told_to_be_constant(monkeypatch):
+    assert _counted(np.ones((150, 64)), _encoder(64, 4), monkeypatch) == (0, 2)
+
+
 def test_constant_codes_are_looked_for_in_all_rows(monkeypatch):
     X = TABLES["digits"][:1000]
     encoder = _encoder(64, 4)
