@@ -67,6 +67,10 @@ def trained(Estimator):
     return Estimator(**having(Estimator, TRAINED))
 
 
+def default(Estimator):
+    return Estimator()
+
+
 def by_name(subject):
     return subject.__name__
 
@@ -96,10 +100,11 @@ def test_an_instance_that_predicts_y_passes(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize("instance", [default, trained])
 @pytest.mark.parametrize("check", FURTHER_CHECKS, ids=by_name)
 @pytest.mark.parametrize("Estimator", ESTIMATORS, ids=by_name)
-def test_a_further_check_passes(Estimator, check):
-    check(Estimator.__name__, trained(Estimator))
+def test_a_further_check_passes(Estimator, check, instance):
+    check(Estimator.__name__, instance(Estimator))
 
 
 # The checks transform arrays with what they fitted on frames, too.

@@ -68,9 +68,10 @@ for name, X in tables.items():
         shown = autoencoder
 
 # %%
-# Error of rows left out
-# ----------------------
-# Below the line is better than PCA.
+# Error of rows left out, and what was kept
+# -----------------------------------------
+# On the left, below the line is better than PCA. On the right, the mark is the loss over all rows
+# of the weights kept, which lies above that of the last epoch where they were taken back.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 places = np.arange(len(tables))
@@ -81,13 +82,6 @@ left.set_xticks(places, tables, rotation=20)
 left.set_ylabel("Test error over PCA's")
 left.legend(frameon=False)
 left.spines[["top", "right"]].set_visible(False)
-
-# %%
-# What was kept
-# -------------
-# The mark is the loss over all rows of the weights kept, which lies above that of the last epoch
-# where they were taken back.
-
 LossCurveDisplay.from_estimator(shown, ax=right)
 right.set_title("wine")
 figure.savefig(args.output, dpi=150)
