@@ -96,6 +96,21 @@ class Report:
         self.note(f"{missed} of {len(self.ends)} ends missed")
         return missed
 
+    def take(self, folder: Path, names: Iterable[str]) -> None:
+        """Add what other reports saved, of those that were."""
+        for name in names:
+            file = folder / f"{name}.json"
+            if not file.exists():
+                continue
+            content = json.loads(file.read_text())
+            self.tables += content["tables"]
+            self.measured |= content["measured"]
+            for end in content["ends"]:
+                del end["met"]
+                if isinstance(end["measured"], list):
+                    end["measured"] = Ratio(*end["measured"])
+                self.ends.append(End(**end))
+
     def save(self, folder: Path = RESULTS) -> None:
         """Write the report to a file of its name."""
         folder.mkdir(parents=True, exist_ok=True)

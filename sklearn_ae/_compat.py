@@ -13,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._missing import is_pandas_na, is_scalar_nan
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    validate_params,
+)
 from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
@@ -23,6 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",
@@ -32,6 +39,7 @@ __all__ = [
     "aten",
     "fused_adam",
     "fused_adamw",
+    "has_function_modes",
     "has_hooks",
     "has_hooks_on_all_modules",
     "init_callback_context",
@@ -85,6 +93,14 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+def has_function_modes() -> bool:
+    """Whether anything is set for all of torch's functions, such as a default device.
+
+    torch has a public name for that device alone, which costs as much as a layer.
+    """
+    return torch._C._len_torch_function_stack() > 0
 
 
 # The derivatives of activations that autograd itself calls have no other name.

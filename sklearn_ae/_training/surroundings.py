@@ -6,16 +6,17 @@ is theirs.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import RLock
 
 import torch
 
+from sklearn_ae._compat import has_function_modes
+
 _default_dtype = RLock()
 
 
-@contextmanager
-def undisturbed(*, inference: bool) -> Iterator[None]:
+def undisturbed(*, inference: bool) -> AbstractContextManager:
     """Run with gradients or for inference, as if no default device were set.
 
     These are settings of a thread, so that others don't notice. Autocast stays as it is: it asks
@@ -26,6 +27,13 @@ def undisturbed(*, inference: bool) -> Iterator[None]:
     inference : bool
         Whether nothing is to be differentiated.
     """
+    if inference and not has_function_modes():
+        return torch.inference_mode()  # for one row all else takes a quarter of the time
+    return _undisturbed(inference=inference)
+
+
+@contextmanager
+def _undisturbed(*, inference: bool) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(inference))
         stack.enter_context(torch.set_grad_enabled(not inference))
