@@ -1,6 +1,16 @@
 """Autoencoders as scikit-learn estimators."""
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
+from sklearn_ae._conv import ConvAutoencoderTransformer
+from sklearn_ae._density import LatentDensity
+from sklearn_ae._interpolate import interpolate
+from sklearn_ae._variational import VariationalAutoencoderTransformer
 
-__all__ = ["AutoencoderTransformer"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ConvAutoencoderTransformer",
+    "LatentDensity",
+    "VariationalAutoencoderTransformer",
+    "interpolate",
+]
 __version__ = "0.1.0"

@@ -1,28 +1,20 @@
 """The dense autoencoder."""
 
-from collections.abc import Callable, Sequence
-from numbers import Integral
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from skorch.callbacks import Callback
 from torch import Generator, nn
 from torch.optim import Optimizer
 
 from sklearn_ae._base import _BaseAutoencoder
-from sklearn_ae._compat import StrOptions
-from sklearn_ae._parameters import NETWORK, OBJECTIVE, TRAINING
+from sklearn_ae._layers import Half, dense_halves, own_half
+from sklearn_ae._parameters import LAYERS, NETWORK, OBJECTIVE, TRAINING
 from sklearn_ae._training.losses import EntryLoss
-from sklearn_ae._training.random import seeded
-from sklearn_ae._validation import check_half, check_layer_sizes
-from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, dense, tied_dense, with_shortcuts
-
-# Of a layer with hidden_layer_sizes="auto". 100 rows of 20,000 features have fewer entries.
-_MOST_WEIGHTS = 2**20
-
-Half = Callable[[int, int], nn.Module]
+from sklearn_ae.nn import ACTIVATIONS, tied_dense
+from sklearn_ae.noise import OwnNoise
 
 
 class AutoencoderTransformer(_BaseAutoencoder):
@@ -39,9 +31,9 @@ class AutoencoderTransformer(_BaseAutoencoder):
         principal components are to keep. "auto" is one less than the features that vary, and
         at most 32.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` is none. "auto"
-        is (512, 256), and less for rows of more than 2,048 features, so that no layer has more
-        than about a million weights.
+        Widths of the encoder's dense hidden layers, which follow its convolutions where it has
+        any; the decoder mirrors them. ``()`` is none. "auto" is (512, 256), or 512 after
+        convolutions, and less where the first of them would have more than a million weights.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
             default="gelu"
         What follows each hidden layer. The code itself is linear.
@@ -62,13 +54,17 @@ class AutoencoderTransformer(_BaseAutoencoder):
         How far an output is from its row. It is measured in the units after `scaling`. A
         callable takes output and target, in the units of the data, and gives one value an
         entry.
-    noise : {"gaussian", "masking", "salt_and_pepper"} or None, default=None
-        What corrupts the rows that go in, while the clean ones stay the target.
+    noise : {"gaussian", "clipped_gaussian", "masking", "salt_and_pepper", "patches"}, callable \
+            or None, default=None
+        What corrupts the rows that go in, while the clean ones stay the target. The second is
+        clipped to the range of all entries, as images are. A callable takes a tensor of rows in
+        the units of the data and a `torch.Generator` on the CPU, and gives one of the same shape.
     noise_level : float or array-like of shape (n_features,), default=0.5
         Standard deviation in the units of the data for Gaussian noise; for the others the
         share of the entries that are replaced, in [0, 1]: by the mean of their feature for
-        "masking", by its least or greatest value for "salt_and_pepper". One level for all
-        features, or one for each.
+        "masking", by its least or greatest value for "salt_and_pepper", and by the means for
+        "patches", a square of each image, which needs its `image_shape`. One level for all
+        features, or one for each. A callable does without.
     sparsity_penalty : float, default=0.0
         Factor of the sum of the absolute codes of a row, added to its loss.
     contractive_penalty : float, default=0.0
@@ -204,10 +200,9 @@ class AutoencoderTransformer(_BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict] = {
         **NETWORK,
+        **LAYERS,
         **OBJECTIVE,
         **TRAINING,
-        "hidden_layer_sizes": ["array-like", Integral, StrOptions({"auto"})],
-        "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
         "encoder": [callable, None],
         "decoder": [callable, None],
@@ -225,7 +220,7 @@ class AutoencoderTransformer(_BaseAutoencoder):
         encoder: Half | None = None,
         decoder: Half | None = None,
         loss: str | EntryLoss = "squared_error",
-        noise: str | None = None,
+        noise: str | OwnNoise | None = None,
         noise_level: float | ArrayLike = 0.5,
         sparsity_penalty: float = 0.0,
         contractive_penalty: float = 0.0,
@@ -283,60 +278,27 @@ class AutoencoderTransformer(_BaseAutoencoder):
         self.verbose = verbose
 
     def _build_module(self, n_features: int, generator: Generator) -> tuple[nn.Module, nn.Module]:
-        sizes = self._layer_sizes(n_features)
-        encoding_dim = cast(int, self.encoding_dim)  # found by now
         if self.tied_weights and (self.encoder or self.decoder):
             raise ValueError(
                 "tied_weights=True: an encoder or decoder of your own can't be tied. Use "
                 "tied_weights=False, or share the weights in your modules."
             )
-        encoder = self._half("encoder", n_features, encoding_dim, sizes, generator)
-        decoder: nn.Module
+        encoding_dim = cast(int, self.encoding_dim)  # found by now
+        to_code, to_rows = dense_halves(
+            n_features,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            activation=self.activation,
+            generator=generator,
+        )
+        if self.encoder is not None:
+            to_code = own_half("encoder", self.encoder, generator)
+        if self.decoder is not None:
+            to_rows = own_half("decoder", self.decoder, generator)
+        encoder = to_code(n_features, encoding_dim)
         if self.tied_weights:
             activation = ACTIVATIONS[self.activation]
-            decoder = tied_dense(cast(nn.Sequential, encoder), activation=activation)
+            decoder: nn.Module = tied_dense(cast(nn.Sequential, encoder), activation=activation)
         else:
-            decoder = self._half("decoder", encoding_dim, n_features, sizes[::-1], generator)
-        if self.linear_shortcut:
-            encoder, decoder = with_shortcuts(
-                encoder,
-                decoder,
-                n_features,
-                encoding_dim,
-                gated=(self.encoder is not None, self.decoder is not None),
-                generator=generator,
-            )
-        return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation].layer())
-
-    def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        """Give the widths of the hidden layers."""
-        if isinstance(self.hidden_layer_sizes, str):
-            widest = max(2, _MOST_WEIGHTS // n_features)
-            return tuple(min(size, widest // halved) for size, halved in ((512, 1), (256, 2)))
-        return check_layer_sizes(self.hidden_layer_sizes)
-
-    def _half(
-        self,
-        name: str,
-        in_features: int,
-        out_features: int,
-        sizes: tuple[int, ...],
-        generator: Generator,
-    ) -> nn.Module:
-        own = getattr(self, name)
-        if own is None:
-            return dense(
-                in_features,
-                out_features,
-                hidden_layer_sizes=sizes,
-                activation=ACTIVATIONS[self.activation],
-                generator=generator,
-            )
-        if isinstance(own, nn.Module):
-            raise ValueError(
-                f"{name}={own!r} is a module. Pass what gives one for two widths: its class, or "
-                "a function."
-            )
-        # Torch's own layers draw from its global generator alone.
-        with seeded(int(torch.randint(2**31, (), generator=generator))):
-            return check_half(name, own, in_features, out_features)
+            decoder = to_rows(encoding_dim, n_features)
+        gated = (self.encoder is not None, self.decoder is not None)
+        return self._joined(encoder, decoder, n_features, generator, gated=gated)

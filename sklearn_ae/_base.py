@@ -232,7 +232,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         varies = of_rows.deviation > 0  # a constant feature has no share of the variance
         if not varies.any():
             return float(np.mean(left == 0))
-        return float(1 - _checked(left[varies]).sum() / total[varies].sum())
+        return float(1 - checked_output(left[varies]).sum() / total[varies].sum())
 
     def _check_rows_to_use(self, X: ArrayLike, observed: ArrayLike | None = None) -> Rows:
         """Check that there is a network, and rows that it takes.
@@ -271,7 +271,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
             for first in range(0, len(rows), n_at_once):
                 chunk = slice(first, first + n_at_once)
                 output[chunk] = function(rows.read(chunk, net.device, fill).x).cpu().numpy()
-        return _checked(output)
+        return checked_output(output)
 
     def _batches(self, rows: Rows) -> Iterator[tuple[slice, Batch]]:
         """Give rows in batches, and where in the results each belongs."""
@@ -359,7 +359,7 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         return tags
 
 
-def _checked(output: NDArray) -> NDArray:
+def checked_output(output: NDArray) -> NDArray:
     """Give what a network gave, unless it is beyond what its numbers hold."""
     # The first is one pass without an array of bool; a huge finite number fails it too.
     if not (isfinite(np.vdot(output, output)) or np.isfinite(output).all()):

@@ -1,10 +1,10 @@
 """How parameters become a network and the net that trains it."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from sklearn_ae._parameters import OBJECTIVE, PRECISIONS, TRAINING
+from sklearn_ae._parameters import OBJECTIVE, PRECISIONS, TRAINING, VARIATIONAL
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.callbacks import own_copy
 from sklearn_ae._training.devices import resolve_device
@@ -27,8 +27,8 @@ from sklearn_ae._training.scaling import Units
 from sklearn_ae._training.start import Start, start_at_pca
 from sklearn_ae._training.surroundings import float32_by_default
 from sklearn_ae._training.targets import Target
-from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder
-from sklearn_ae.noise import NOISES
+from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Autoencoder, with_shortcuts
+from sklearn_ae.noise import OwnNoise, resolve_noise
 
 
 class Pace(NamedTuple):
@@ -58,12 +58,13 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
 
     encoding_dim: int | float | str
+    image_shape: Sequence[int] | None = None
     output_activation: str = "identity"
     linear_shortcut: bool = False
     scaling: str | None = "auto"
     precision: str = "float32"
     loss: str | EntryLoss = "squared_error"
-    noise: str | None = None
+    noise: str | OwnNoise | None = None
     noise_level: float | ArrayLike = 0.0
     sparsity_penalty: float = 0.0
     contractive_penalty: float = 0.0
@@ -92,6 +93,29 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
         By then `encoding_dim` is the number that was found, whatever the user left open.
         """
 
+    def _joined(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        n_features: int,
+        generator: Generator,
+        *,
+        n_encoded: int | None = None,
+        gated: tuple[bool, bool] = (False, False),
+    ) -> tuple[nn.Module, nn.Module]:
+        """Give layers with the linear maps beside them, and what ends the decoder."""
+        if self.linear_shortcut:
+            encoder, decoder = with_shortcuts(
+                encoder,
+                decoder,
+                n_features,
+                cast(int, self.encoding_dim),
+                n_encoded=n_encoded,
+                gated=gated,
+                generator=generator,
+            )
+        return encoder, nn.Sequential(decoder, OUTPUT_ACTIVATIONS[self.output_activation].layer())
+
     def _net_parameters(self) -> dict[str, Any]:
         """Give further parameters of the net, or others in the place of those it would have."""
         return {}
@@ -101,6 +125,14 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
         if not self.linear_shortcut:
             return None
         return start_at_pca(module, rows, OUTPUT_ACTIVATIONS[self.output_activation])
+
+    def _ranges(self) -> dict[str, tuple[float, float]]:
+        """Give where rows have to lie, by the parameters that ask for it."""
+        output, loss = OUTPUT_ACTIVATIONS[self.output_activation], resolve_loss(self.loss)
+        return {
+            f"output_activation={self.output_activation!r}": (output.low, output.high),
+            f"loss={self.loss!r}": (loss.low, loss.high),
+        }
 
     def _plain(self) -> Self:
         """Give an estimator that is not fitted, whose numbers are Python's and lists its own."""
@@ -203,7 +235,7 @@ class Specification:
             "criterion__trim": estimator.trim,
             "criterion__target": self.target,
             "criterion__target_weight": estimator.target_weight,
-            "noise": None if estimator.noise is None else NOISES[estimator.noise],
+            "noise": resolve_noise(estimator.noise, estimator.image_shape),
             "noise_level": _level(estimator.noise_level),
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
@@ -286,7 +318,7 @@ class Specification:
         for name in self.parameters:
             if name == "encoding_dim" and estimator.encoding_dim == self.encoding_dim:
                 continue  # said now, and left to the rows before
-            if name not in OBJECTIVE | TRAINING and self.has_other(estimator, name):
+            if name not in OBJECTIVE | VARIATIONAL | TRAINING and self.has_other(estimator, name):
                 raise ValueError(
                     f"{name}={getattr(estimator, name)!r} asks for other layers or units than "
                     f"{self.parameters[name]!r}, which the network was fitted with"

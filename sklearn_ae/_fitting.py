@@ -50,8 +50,10 @@ class _Fitting(CallbackSupportMixin, _Input):
         *,
         sample_weight: ArrayLike | None = None,
         observed: ArrayLike | None = None,
+        X_corrupted: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         observed_val: ArrayLike | None = None,
+        X_corrupted_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
     ) -> Self:
         """Train the autoencoder to rebuild rows.
@@ -70,10 +72,15 @@ class _Fitting(CallbackSupportMixin, _Input):
             The entries that are known. What stands in the others, NaN included, does not
             matter: the mean of the feature goes in, and the loss does not count them. None
             is all of them, but for those that a masked array masks.
+        X_corrupted : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The same rows as they are met with: blurred, noisy, incomplete. They go in, and X is
+            what the network is to make of them. None is X itself, with `noise` if it is set.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Rows to judge the weights by, instead of some held out from X.
         observed_val : array-like of bool of shape (n_val, n_features), default=None
             The entries of X_val that are known.
+        X_corrupted_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            The rows of X_val as they are met with.
         y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
             The y of X_val, where `target_weight` is above 0.
 
@@ -93,13 +100,24 @@ class _Fitting(CallbackSupportMixin, _Input):
             _unchanged_on_failure(self),
             self._progress() as progress,
         ):
-            checked = self._check_rows(X, sample_weight, observed, reset=True, min_samples=2)
+            checked = self._with_corrupted(
+                self._check_rows(X, sample_weight, observed, reset=True, min_samples=2),
+                X_corrupted,
+            )
             validation = None
-            for name, of_validation in {"observed_val": observed_val, "y_val": y_val}.items():
+            for name, of_validation in {
+                "observed_val": observed_val,
+                "X_corrupted_val": X_corrupted_val,
+                "y_val": y_val,
+            }.items():
                 if X_val is None and of_validation is not None:
                     raise ValueError(f"{name}: it says what is known of X_val. Pass X_val too.")
             if X_val is not None:
-                validation = self._check_rows(X_val, observed=observed_val)
+                validation = self._with_corrupted(
+                    self._check_rows(X_val, observed=observed_val),
+                    X_corrupted_val,
+                    "X_corrupted_val",
+                )
             plain = self._plain()
             check_parameters(plain, checked.n_features)
             check_rate(plain.callbacks, plain.lr_schedule)
@@ -133,6 +151,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         observed: ArrayLike | None = None,
+        X_corrupted: ArrayLike | None = None,
     ) -> Self:
         """Train for one epoch over rows, going on from the last.
 
@@ -155,6 +174,8 @@ class _Fitting(CallbackSupportMixin, _Input):
         observed : array-like of bool of shape (n_samples, n_features), default=None
             The entries that are known. None is all of them, but for those that a masked
             array masks.
+        X_corrupted : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            What goes in instead of the rows, as in `fit`.
 
         Returns
         -------
@@ -181,6 +202,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 reset=fitted is None,
                 min_samples=2 if fitted is None else 1,
             )
+            checked = self._with_corrupted(checked, X_corrupted)
             plain = self._plain()
             check_parameters(plain, checked.n_features)
             check_monitors(plain.callbacks)
@@ -199,6 +221,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             if len(net.history) == n_epochs:  # interrupted: there is no epoch to keep
                 raise KeyboardInterrupt
             net.best_epoch_, net.best_loss_ = len(net.history), net.history[-1, "train_loss"]
+            self._look_at_codes(net, rows)
             self.net_ = net
         return self
 
@@ -217,7 +240,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         keep_best = KeepBest(includes_start=start is not None)
         convergence = convergence_of(self, net.max_epochs)
         first = [keep_best] if progress is None else [keep_best, progress]
-        is_lossless = start is not None and start.is_lossless and _only_rebuilds(net)
+        is_lossless = start is not None and start.is_lossless and _only_rebuilds(net, split.train)
         with (
             fit_task(
                 self, net, keep_best, X=checked.source, y=y, sample_weight=checked.sample_weight
@@ -237,8 +260,16 @@ class _Fitting(CallbackSupportMixin, _Input):
                 f"Raise max_epochs, or {otherwise}.",
                 ConvergenceWarning,
             )
+        self._look_at_codes(net, split.train)
         with suppress(KeyboardInterrupt):  # nothing is left but a warning
-            _warn_of_constant_codes(net, split.train, is_lossless)
+            self._warn_of_codes(net, split.train, is_lossless=is_lossless)
+
+    def _look_at_codes(self, net: AutoencoderNet, rows: Rows) -> None:
+        """Keep in a trained net what is to be known of the codes of its rows."""
+
+    def _warn_of_codes(self, net: AutoencoderNet, rows: Rows, *, is_lossless: bool) -> None:
+        """Warn of codes that are of no use."""
+        _warn_of_constant_codes(net, rows, is_lossless)
 
 
 @contextmanager
@@ -254,11 +285,12 @@ def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def _only_rebuilds(net: AutoencoderNet) -> bool:
+def _only_rebuilds(net: AutoencoderNet, rows: Rows) -> bool:
     """Whether an exact reconstruction is all that the objective asks for."""
     objective = net.criterion_
     is_own = objective.loss.degree is None  # of which nobody knows where it is least
-    return not (is_own or objective.is_penalised or net.noise)
+    is_corrupted = net.noise is not None or rows.corrupted is not None
+    return not (is_own or objective.is_penalised or is_corrupted)
 
 
 def _warn_of_constant_codes(net: AutoencoderNet, rows: Rows, is_lossless: bool) -> None:

@@ -53,6 +53,26 @@ class _Input(_Building):
             sample_weight = check_sample_weight(sample_weight, X)
         return Rows(X, sample_weight=sample_weight, observed=observed)
 
+    def _with_corrupted(
+        self, rows: Rows, X_corrupted: ArrayLike | None, name: str = "X_corrupted"
+    ) -> Rows:
+        """Give rows with what is to go into the network instead of them, if anything is."""
+        if X_corrupted is None:
+            return rows
+        if self.noise is not None:
+            raise ValueError(
+                f"noise={self.noise!r}: {name} says what goes in. Use noise=None, or leave it out."
+            )
+        corrupted = self._check_X(X_corrupted, reset=False, ensure_all_finite=rows.observed is None)
+        if corrupted.shape[0] != len(rows):
+            raise ValueError(
+                f"{name} has {corrupted.shape[0]} rows, but there are {len(rows)} clean ones: pass "
+                "the same rows, corrupted."
+            )
+        if rows.observed is not None:
+            check_finite_where_observed(corrupted, rows.observed)
+        return rows.having(corrupted=corrupted)
+
     def _with_labels(
         self,
         rows: Rows,
@@ -71,10 +91,7 @@ class _Input(_Building):
         if target is None:
             target = target_of(checked, rows.sample_weight, classes)
         labels = encoded(checked, target, name)
-        rows = Rows(
-            rows.source, sample_weight=rows.sample_weight, observed=rows.observed, labels=labels
-        )
-        return rows, target
+        return rows.having(labels=labels), target
 
 
 def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
@@ -95,10 +112,4 @@ def rows_that_count(rows: Rows, weight_dtype: DTypeLike) -> Rows:
             "sample_weight and observed leave no row: none with a weight has an entry that is "
             "observed. Give such a row a positive weight."
         )
-    return Rows(
-        rows.source,
-        index=index,
-        sample_weight=weight,
-        observed=rows.observed,
-        labels=rows.labels,
-    )
+    return rows.having(index=index, sample_weight=weight)

@@ -1,4 +1,4 @@
-"""What the parameters of autoencoders may be, in three tables of which each takes what it has."""
+"""What the parameters of autoencoders may be, in tables of which each takes what it has."""
 
 from numbers import Integral, Real
 
@@ -8,7 +8,7 @@ from sklearn_ae._compat import Interval, RealNotInt, StrOptions
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae._training.optimizers import OPTIMIZERS
 from sklearn_ae._training.scaling import SCALINGS
-from sklearn_ae.nn import OUTPUT_ACTIVATIONS
+from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS
 from sklearn_ae.noise import NOISES
 
 # What the weights are kept in.
@@ -31,15 +31,33 @@ NETWORK: dict[str, list] = {
     "precision": [StrOptions(set(PRECISIONS))],
 }
 
-# What is asked of it. This and the next may change from one partial_fit to another.
+# How its layers are, where it draws them itself. Fixed too.
+LAYERS: dict[str, list] = {
+    "hidden_layer_sizes": ["array-like", Integral, StrOptions({"auto"})],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+}
+CONVOLUTIONS: dict[str, list] = {
+    "image_shape": ["array-like", None],
+    "channels": ["array-like", Integral],
+    "kernel_size": [Interval(Integral, 1, None, closed="left")],
+}
+
+# What is asked of it. This and those below may change from one partial_fit to another.
 OBJECTIVE: dict[str, list] = {
     "loss": [StrOptions(set(LOSSES)), callable],
-    "noise": [StrOptions(set(NOISES)), None],
+    "noise": [StrOptions(set(NOISES)), callable, None],
     "noise_level": [Interval(Real, 0, None, closed="left"), "array-like"],
     "sparsity_penalty": [Interval(Real, 0, None, closed="left")],
     "contractive_penalty": [Interval(Real, 0, None, closed="left")],
     "target_weight": [Interval(Real, 0, None, closed="left")],
     "trim": [Interval(Real, 0, 1, closed="left")],
+}
+
+VARIATIONAL: dict[str, list] = {
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "kl_warmup": [Interval(Integral, 0, None, closed="left")],
+    "free_bits": [Interval(Real, 0, None, closed="left")],
+    "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
 }
 
 # How it is found.

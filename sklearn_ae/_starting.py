@@ -4,6 +4,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
+from torch import Generator
 
 from sklearn_ae._building import Specification, _Building
 from sklearn_ae._compat import warn
@@ -18,13 +19,13 @@ from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._training.targets import Target
 from sklearn_ae._validation import (
     check_callbacks,
-    check_loss,
     check_noise_level,
+    check_on_two_rows,
     check_range,
     check_reach,
 )
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS, Rescale
-from sklearn_ae.noise import NOISES
+from sklearn_ae.noise import resolve_noise
 
 # With encoding_dim="auto".
 _MOST_CODES = 32
@@ -38,10 +39,26 @@ def check_parameters(plain: _Building, n_features: int) -> None:
     loss = resolve_loss(plain.loss)
     outputs = {name: (output.low, output.high) for name, output in OUTPUT_ACTIVATIONS.items()}
     check_reach(plain.loss, (loss.low, loss.high), outputs, plain.output_activation)
-    check_loss(plain.loss, loss.entries, n_features)
-    if plain.noise is not None:
-        is_share = NOISES[plain.noise].is_share
-        check_noise_level(plain.noise, plain.noise_level, n_features, is_share=is_share)
+    check_on_two_rows("loss", plain.loss, lambda x: loss.entries(x, x), n_features)
+    noise = resolve_noise(plain.noise, plain.image_shape)
+    if isinstance(plain.noise, str) and noise is not None:
+        check_noise_level(
+            plain.noise,
+            plain.noise_level,
+            n_features,
+            is_share=noise.is_share,
+            is_of_images=noise.is_of_images,
+        )
+        if noise.is_of_images and "image_shape" not in plain.get_params(deep=False):
+            raise ValueError(
+                f"noise={plain.noise!r}: {type(plain).__name__} does not know which features are "
+                "neighbours. Use an estimator that has image_shape, or a function of rows and a "
+                "generator that calls sklearn_ae.noise.patches with one."
+            )
+    elif noise is not None:
+        check_on_two_rows(
+            "noise", plain.noise, lambda x: noise.corrupt(x, 0.0, Generator(), None), n_features
+        )
     check_callbacks(plain.callbacks)
     if "lr" in (plain.optimizer_params or {}):
         raise ValueError(
@@ -104,7 +121,7 @@ def new_net(
     of_all = of_rows
     if (
         everything is not rows
-        and any(np.isfinite(_bounds(plain)))
+        and _is_bounded(plain)
         and resolve_scaling(plain.scaling, rows.source.dtype, output) != "range"
     ):
         of_all = moments(everything)
@@ -113,7 +130,7 @@ def new_net(
     net = specification.build_net(module)
     if target is not None and target.reconstruction is None:
         spread = np.square(of_rows.deviation / np.asarray(units.scale)).mean()
-        loss = max(net.evaluate(rows.without_labels()), _LEAST_SHARE * spread)
+        loss = max(net.evaluate(rows.having(labels=None)), _LEAST_SHARE * spread)
         target = replace(target, reconstruction=loss)
         net = replace(specification, target=target).build_net(module)
     net.starts_at_pca_ = start is not None and start.is_pca
@@ -164,7 +181,7 @@ def _net_on_the_same(
     plain: _Building, fitted: AutoencoderNet, rows: Rows, specification: Specification
 ) -> AutoencoderNet:
     module = deepcopy(fitted.module_)
-    if any(np.isfinite(_bounds(plain))):
+    if _is_bounded(plain):
         _check_extremes(plain, module.rescale, moments(rows), is_first=False)
     return specification.build_net(module)
 
@@ -183,10 +200,8 @@ def _check_variance(of_rows: Moments, n_samples: int) -> None:
         )
 
 
-def _bounds(plain: _Building) -> tuple[float, float, float, float]:
-    """Give where output and loss end."""
-    output, loss = OUTPUT_ACTIVATIONS[plain.output_activation], resolve_loss(plain.loss)
-    return output.low, output.high, loss.low, loss.high
+def _is_bounded(plain: _Building) -> bool:
+    return bool(np.isfinite([*plain._ranges().values()]).any())
 
 
 def _check_extremes(
@@ -194,14 +209,10 @@ def _check_extremes(
 ) -> None:
     """Check that rows to train on lie where output and loss reach."""
     extremes = rescale(rescale.shift.new_tensor(np.stack([of_rows.low, of_rows.high])))
-    low, high, least, greatest = _bounds(plain)
     check_range(
         extremes.min().item(),
         extremes.max().item(),
-        ranges={
-            f"output_activation={plain.output_activation!r}": (low, high),
-            f"loss={plain.loss!r}": (least, greatest),
-        },
+        ranges=plain._ranges(),
         scaling=plain.scaling,
         is_first=is_first,
     )

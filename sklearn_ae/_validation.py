@@ -36,6 +36,11 @@ _WAYS_OUT = {
     "float() argument must be": _ENCODE,
     "Cannot cast": _ENCODE,
     "setting an array element with a sequence": "Each entry must be one number.",
+    # Of arrays of images.
+    "Found array with dim": (
+        "A row is a sample: X.reshape(len(X), -1) ravels images or other blocks, whose shape "
+        "an estimator of images takes as image_shape."
+    ),
     "Complex data not supported": (
         "Pass real and imaginary parts as columns of their own: numpy.hstack([X.real, X.imag])."
     ),
@@ -122,13 +127,17 @@ def _check_kind(what: str, dtype: np.dtype) -> None:
         )
 
 
-def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
-    """Give the sizes of hidden layers as a tuple.
+def check_sizes(name: str, given: object, *, least: int = 0) -> tuple[int, ...]:
+    """Give the sizes of layers as a tuple.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
+    name : str
+        The parameter, for the message.
+    given : int or sequence of int
         As the user gave them.
+    least : int, default=0
+        How many there have to be.
 
     Returns
     -------
@@ -137,20 +146,68 @@ def check_layer_sizes(hidden_layer_sizes: object) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If a size is not a whole number of at least 1.
+        If a size is not a whole number of at least 1, or there are too few.
     """
-    sizes: tuple[object, ...] = (hidden_layer_sizes,)
-    if isinstance(hidden_layer_sizes, Sequence | np.ndarray):
-        sizes = tuple(hidden_layer_sizes)
+    sizes: tuple[object, ...] = (given,)
+    if isinstance(given, Sequence | np.ndarray):
+        sizes = tuple(given)
+    if len(sizes) < least:
+        raise ValueError(f"{name}={given!r}: there must be {least} at least.")
     checked = []
     for size in sizes:
         if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            otherwise = "" if least else " Use () for no hidden layer."
             raise ValueError(
-                f"hidden_layer_sizes={hidden_layer_sizes!r}: each size must be a whole number "
-                "of at least 1. Use () for no hidden layer."
+                f"{name}={given!r}: each size must be a whole number of at least 1.{otherwise}"
             )
         checked.append(int(size))
     return tuple(checked)
+
+
+def check_image_shape(
+    image_shape: object, n_features: int, *, otherwise: str, n_channels: Sequence[int] = ()
+) -> tuple[int, int, int]:
+    """Give height, width and channels of the images that rows are.
+
+    Parameters
+    ----------
+    image_shape : sequence of int
+        (height, width), or (height, width, channels), as the user gave it.
+    n_features : int
+        Width of a row.
+    otherwise : str
+        What None does, for the message.
+    n_channels : sequence of int, default=()
+        How many channels there may be; any number where it is empty.
+
+    Returns
+    -------
+    image_shape : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is no shape of an image, or of another number of values than a row has.
+    """
+    shape = tuple(image_shape) if isinstance(image_shape, Sequence | np.ndarray) else ()
+    are_sizes = all(
+        isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 1
+        for size in shape
+    )
+    height, width, channels = (*shape, 1)[:3] if len(shape) in (2, 3) else (0, 0, 0)
+    if not (height and are_sizes and (channels in n_channels or not n_channels)):
+        allowed = f" with {' or '.join(map(str, n_channels))} channels" if n_channels else ""
+        raise ValueError(
+            f"image_shape={image_shape!r}: must be (height, width), or (height, width, "
+            f"channels){allowed}, each at least 1."
+        )
+    if height * width * channels != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} has {height * width * channels} values, but a row has "
+            f"{n_features} features: pass the shape that the images had before they were raveled, "
+            f"or None {otherwise}."
+        )
+    return int(height), int(width), int(channels)
 
 
 def check_half(
@@ -371,7 +428,7 @@ def check_finite_where_observed(X: Matrix, observed: NDArray[np.bool_]) -> None:
 
 
 def check_noise_level(
-    noise: str, noise_level: ArrayLike, n_features: int, *, is_share: bool
+    noise: str, noise_level: ArrayLike, n_features: int, *, is_share: bool, is_of_images: bool
 ) -> None:
     """Check the levels of a noise, whether it has one or one for each feature.
 
@@ -385,6 +442,8 @@ def check_noise_level(
         Width of a row.
     is_share : bool
         Whether a level is the share of the entries that are replaced.
+    is_of_images : bool
+        Whether it is that of a whole image, and there can be but one.
 
     Raises
     ------
@@ -393,6 +452,8 @@ def check_noise_level(
         or fewer than features.
     """
     levels = np.asarray(noise_level)
+    if is_of_images and levels.ndim:
+        raise ValueError(f"noise_level={noise_level!r}: noise={noise!r} takes one number.")
     if levels.dtype.kind not in "iufb" or levels.shape not in ((), (n_features,)):
         raise ValueError(
             f"noise_level={noise_level!r}: it must be one number, or one for each of the "
@@ -539,17 +600,19 @@ def check_codes(X: ArrayLike, encoding_dim: int) -> NDArray:
     return codes
 
 
-def check_loss(
-    loss: object, entries: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], n_features: int
+def check_on_two_rows(
+    name: str, given: object, run: Callable[[torch.Tensor], object], n_features: int
 ) -> None:
-    """Try a loss on two rows.
+    """Try a function of the user's on two rows.
 
     Parameters
     ----------
-    loss : str or callable
-        The parameter `loss`, for the message.
-    entries : callable
-        What it stands for.
+    name : str
+        The parameter, for the message.
+    given : object
+        Its value.
+    run : callable
+        Calls it.
     n_features : int
         Width of a row.
 
@@ -560,13 +623,13 @@ def check_loss(
     """
     rows = torch.full((2, n_features), 0.5, dtype=torch.float32)
     try:
-        given = entries(rows, rows)
+        found = run(rows)
     except Exception as error:
-        raise ValueError(f"loss={loss!r} failed on two rows: {error}") from error
-    shape = tuple(getattr(given, "shape", ()))
-    if shape != (2, n_features):
+        raise ValueError(f"{name}={given!r} failed on two rows: {error}") from error
+    shape = tuple(getattr(found, "shape", ()))
+    if not isinstance(found, torch.Tensor) or shape != (2, n_features):
         raise ValueError(
-            f"loss={loss!r} takes two rows of {n_features} features to {type(given).__name__} "
+            f"{name}={given!r} takes two rows of {n_features} features to {type(found).__name__} "
             f"of shape {shape}; it must give one value an entry, {(2, n_features)}."
         )
 

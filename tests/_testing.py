@@ -10,12 +10,14 @@ import sklearn_ae
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae.nn import OUTPUT_ACTIVATIONS
+from sklearn_ae.noise import NOISES
 
 # Every loss is content with the first epoch, so that a constant rate ends converged after
 # five of them and no test has to expect a ConvergenceWarning.
 SMALL = {
     "encoding_dim": 4,
     "hidden_layer_sizes": (16,),
+    "channels": (2,),
     "lr": 1e-2,
     "lr_schedule": "constant",
     "batch_size": 50,
@@ -47,6 +49,10 @@ def output_for(loss):
 OUTPUTS = {name: output_for(loss) for name, loss in LOSSES.items() if loss.is_bounded}
 
 
+# The noises that rows of any kind can have.
+NOISES_OF_TABLES = {name: noise for name, noise in NOISES.items() if not noise.is_of_images}
+
+
 # Of all of them together: a name beyond these is misspelt, and no reason to leave a test out.
 PARAMETERS = {name for public in AUTOENCODERS for name in signature(public).parameters}
 
@@ -64,6 +70,15 @@ def with_parameters(estimator, **parameters):
     if lacking:
         pytest.skip(f"{type(estimator).__name__} has no {', '.join(sorted(lacking))}")
     return estimator.set_params(**parameters)
+
+
+def taking(estimator, metadata, method="fit"):
+    """Give metadata as it is, and skip a test of what a method does not take."""
+    takes = signature(getattr(estimator, method)).parameters
+    lacking = [name for name in metadata if name not in takes]
+    if lacking:
+        pytest.skip(f"{type(estimator).__name__}.{method} takes no {', '.join(lacking)}")
+    return metadata
 
 
 def small(encoding_dim=4, *, max_epochs=3, **parameters):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from _testing import small
+from _testing import NOISES_OF_TABLES, small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -33,7 +33,6 @@ from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.optimizers import OPTIMIZERS
 from sklearn_ae._training.random import seeded
 from sklearn_ae.inspection import LossCurveDisplay
-from sklearn_ae.noise import NOISES
 
 DIGITS = load_digits().data
 X, X_VAL = DIGITS[:240], DIGITS[240:300]
@@ -73,7 +72,7 @@ def dropout(in_features, out_features):
     [
         {},
         {"trim": 0.2},
-        *({"noise": noise, "noise_level": 0.2, "lr": 1e-2} for noise in NOISES),
+        *({"noise": noise, "noise_level": 0.2, "lr": 1e-2} for noise in NOISES_OF_TABLES),
         {"noise": "salt_and_pepper", "noise_level": 0.2, "trim": 0.2, "lr": 1e-2},
         {"sparsity_penalty": 1e-3},
         {"contractive_penalty": 1e-3},
@@ -376,7 +375,7 @@ def test_what_is_set_is_seen_in_the_net():
     net = fitted.partial_fit(X).net_
 
     assert net.history[:, "train_batch_count"] == [6, 4]
-    assert (net.noise, net.noise_level) == (NOISES["masking"], 0.25)
+    assert (net.noise, net.noise_level) == (NOISES_OF_TABLES["masking"], 0.25)
     assert net.criterion_.trim == 0.1
     assert type(net.optimizer_) is torch.optim.SGD
 
@@ -1088,7 +1087,7 @@ class GlobalDraws(TorchDispatchMode):
     "parameters",
     [
         {},
-        *({"noise": noise} for noise in NOISES),
+        *({"noise": noise} for noise in NOISES_OF_TABLES),
         {"tied_weights": True},
         {"early_stopping": True},
         {"linear_shortcut": False},

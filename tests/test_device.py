@@ -6,7 +6,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from _testing import having, with_parameters
+from _testing import NOISES_OF_TABLES, having, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -14,7 +14,6 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from sklearn_ae import AutoencoderTransformer
-from sklearn_ae.noise import NOISES
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -69,7 +68,7 @@ def test_rows_of_each_kind(on_both, digits, rows):
     assert_alike(estimator, on_cpu, X)
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", NOISES_OF_TABLES)
 def test_noise_is_drawn_as_on_the_cpu(on_both, digits, noise):
     on_cpu, estimator = on_both(digits, noise=noise)
 

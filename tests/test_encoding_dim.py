@@ -21,6 +21,7 @@ TABLES = {
 every_table = pytest.mark.parametrize("X", TABLES.values(), ids=TABLES)
 
 
+@pytest.mark.filterwarnings("ignore:.*of the codes are of no use:UserWarning")
 @pytest.mark.parametrize("Autoencoder", AUTOENCODERS)
 @every_table
 def test_a_table_has_a_code_that_compresses_it_and_is_trained(Autoencoder, X):

@@ -19,6 +19,7 @@ import sklearn_ae
 # smaller one is not trained to the end.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*codes are constant over the training rows:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*of the codes are of no use:UserWarning"),
     pytest.mark.filterwarnings("ignore:.*rebuild the training rows exactly:UserWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
@@ -35,6 +36,7 @@ ESTIMATORS = [
 TRAINED = {
     "encoding_dim": 2,
     "hidden_layer_sizes": (8,),
+    "channels": (8,),
     "lr": 2e-3,
     "lr_schedule": "constant",
     "batch_size": 1000,

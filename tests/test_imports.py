@@ -17,15 +17,20 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the top: a part imports from those below it. A new module gets its place here.
 LAYERS = [
     {"__init__"},
-    {
-        Path(inspect.getfile(public)).stem
-        for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
-    },
+    # What asks any estimator for public methods, and the estimators.
+    *(
+        {
+            Path(inspect.getfile(inspect.unwrap(public))).stem
+            for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
+            if hasattr(public, "transform") is is_transformer
+        }
+        for is_transformer in (False, True)
+    ),
     {"_base"},
     {"_fitting"},
     {"_holding_out", "_fit_task"},
     {"_starting", "_input"},
-    {"_building"},
+    {"_building", "_layers"},
     {"_parameters"},
     {"_training"},
     {"nn", "noise", "datasets", "inspection"},

@@ -2,13 +2,24 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.datasets import load_digits
 from torch import Generator
 
-from sklearn_ae.noise import NOISES, Typical, gaussian, masking, salt_and_pepper
+from sklearn_ae.noise import (
+    NOISES,
+    Typical,
+    clipped_gaussian,
+    corrupt,
+    gaussian,
+    masking,
+    patches,
+    salt_and_pepper,
+)
 
 
 @pytest.fixture(name="x")
@@ -135,3 +146,108 @@ def test_salt_and_pepper_takes_either_extreme_as_often(level):
     assert share(n_pepper).pvalue > 0.01
     assert share(n_salt).pvalue > 0.01
     assert int((corrupted == 0.5).sum()) == corrupted.numel() - n_pepper - n_salt
+
+
+# Of images
+
+
+def test_a_clipped_noise_is_the_noise_clipped_to_the_range_of_all(x):
+    expected = _draws(gaussian, x, 5.0).clamp(0, 16)
+    torch.testing.assert_close(_draws(clipped_gaussian, x, 5.0), expected)
+    typical = _typical(x)
+    expected = _draws(gaussian, x, 500.0).clamp(typical.low.min(), typical.high.max())
+    torch.testing.assert_close(_draws(clipped_gaussian, x, 500.0, typical=typical), expected)
+
+
+@pytest.mark.parametrize("image_shape", [(8, 8), (8, 8, 1), (4, 16), (4, 4, 4), (16, 4), (64, 1)])
+@pytest.mark.parametrize("level", [0.1, 0.25, 0.6, 1.0])
+def test_a_patch_is_a_square_as_far_as_it_fits_and_of_the_share_asked_for(x, image_shape, level):
+    hidden = patches(x + 1, level, Generator().manual_seed(0), image_shape=image_shape) == 0
+    height, width, channels = (*image_shape, 1)[:3]
+    images = hidden.reshape(-1, height, width, channels)
+    assert (images == images[..., :1]).all()  # in all channels
+    of_rows, of_columns = images[..., 0].any(dim=2).sum(dim=1), images[..., 0].any(dim=1).sum(dim=1)
+    assert len(of_rows.unique()) == len(of_columns.unique()) == 1
+    n_rows, n_columns = int(of_rows[0]), int(of_columns[0])
+    assert (images[..., 0].sum(dim=(1, 2)) == n_rows * n_columns).all()  # without a gap
+    if max(n_rows, n_columns) < min(height, width):
+        assert abs(n_rows - n_columns) <= 1
+    assert n_rows * n_columns / (height * width) == pytest.approx(level, abs=0.1)
+
+
+def test_a_patch_is_anywhere_as_often():
+    x = torch.ones(6000, 36)
+    hidden = patches(x, 4 / 36, Generator().manual_seed(0), image_shape=(6, 6)) == 0
+    places = hidden.reshape(-1, 36).float().argmax(dim=1)  # the first corner
+    counts = torch.bincount(places, minlength=36).reshape(6, 6)[:5, :5]
+    assert counts.sum() == 6000
+    assert stats.chisquare(counts.ravel().numpy()).pvalue > 0.01
+
+
+def test_without_a_shape_a_patch_is_a_stretch(x):
+    hidden = _draws(patches, x + 1, 0.25) == 0
+    assert (hidden.sum(dim=1) == 16).all()
+    assert (hidden.int().diff(dim=1).abs().sum(dim=1) <= 2).all()
+
+
+# Alone, on arrays
+
+
+@pytest.mark.parametrize("name", NOISES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_array_is_corrupted_as_training_does_it(name, dtype):
+    X = load_digits().data.astype(dtype)
+    before = X.copy()
+    corrupted = corrupt(X, name, 0.3, random_state=0)
+    assert corrupted.dtype == dtype
+    assert_array_equal(X, before)
+    typical = Typical(*(torch.from_numpy(part) for part in (X.mean(0), X.min(0), X.max(0))))
+    expected = _draws(NOISES[name].corrupt, torch.from_numpy(X), 0.3, typical=typical)
+    assert_allclose(corrupted, expected, rtol=1e-6)
+
+
+def test_the_random_state_is_as_in_scikit_learn():
+    X = np.zeros((5, 4))
+    assert_array_equal(corrupt(X, random_state=3), corrupt(X, random_state=np.int64(3)))
+    state = np.random.RandomState(3)
+    first, second = corrupt(X, random_state=state), corrupt(X, random_state=state)
+    assert (first != second).all()
+    assert_array_equal(first, corrupt(X, random_state=np.random.RandomState(3)))
+    before = np.random.get_state()  # noqa: NPY002 - what scikit-learn means by None
+    try:
+        np.random.seed(0)  # noqa: NPY002
+        first = corrupt(X)
+        np.random.seed(0)  # noqa: NPY002
+        assert_array_equal(corrupt(X), first)
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+def test_levels_by_feature_and_shapes_arrive():
+    X = np.zeros((500, 2))
+    assert_allclose(corrupt(X, noise_level=[0.1, 10.0], random_state=0).std(0), [0.1, 10], rtol=0.1)
+    hidden = corrupt(np.ones((3, 16)) + np.eye(3, 16), "patches", 0.25, image_shape=(4, 4))
+    assert (hidden != np.ones((3, 16)) + np.eye(3, 16)).sum() <= 3 * 4
+
+
+@pytest.mark.parametrize("X", [[[1, 2], [3, 4]], np.array([[1, 2]], dtype=">i4")], ids=str)
+def test_whole_numbers_become_floats(X):
+    assert corrupt(X, "gaussian", 0.0).dtype == np.float64
+    assert_array_equal(corrupt(X, "gaussian", 0.0), X)
+
+
+def test_a_function_of_ones_own_sees_the_rows_and_a_generator():
+    def doubled(x, generator):
+        assert isinstance(generator, Generator)
+        return x.mul_(2)
+
+    X = np.ones((2, 3))
+    assert_array_equal(corrupt(X, doubled), 2 * X)
+    assert_array_equal(X, 1)
+
+
+def test_what_is_no_noise_is_refused():
+    with pytest.raises(ValueError, match="noise='speckle': must be one of"):
+        corrupt(np.zeros((2, 2)), "speckle")
+    with pytest.raises(ValueError, match=r"of shape \(2, 2\) to Tensor of shape \(2,\)"):
+        corrupt(np.zeros((2, 2)), lambda x, generator: x[0])

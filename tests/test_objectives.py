@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from _testing import OUTPUTS, small
+from _testing import NOISES_OF_TABLES, OUTPUTS, small
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_ae import AutoencoderTransformer
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.losses import LOSSES
-from sklearn_ae.noise import NOISES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -252,7 +251,7 @@ def test_every_schedule_improves_on_pca(lr_schedule):
 # A level for each feature
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", NOISES_OF_TABLES)
 def test_one_level_for_each_feature_is_that_level_for_all(noise):
     parameters = {"noise": noise, "max_epochs": 2}
     one = small(noise_level=0.25, **parameters).fit(X)
@@ -261,7 +260,7 @@ def test_one_level_for_each_feature_is_that_level_for_all(noise):
     assert_array_equal(each.transform(X), one.transform(X))
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", NOISES_OF_TABLES)
 def test_a_feature_without_a_level_goes_in_as_it_is(noise):
     level = np.full(64, 0.5)
     level[20] = 0

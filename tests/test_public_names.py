@@ -251,7 +251,9 @@ def test_a_loss_has_the_name_of_its_function(name):
 def test_a_noise_has_the_name_of_its_function(name):
     corrupt = NOISES[name].corrupt
     assert corrupt is getattr(sklearn_ae.noise, name)
-    assert list(inspect.signature(corrupt).parameters) == ["x", "level", "generator", "typical"]
+    names = list(inspect.signature(corrupt).parameters)
+    of_images = ["image_shape"] if NOISES[name].is_of_images else []
+    assert names == ["x", "level", "generator", "typical", *of_images]
 
 
 # Displays

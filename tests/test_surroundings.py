@@ -7,12 +7,10 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
-from _testing import small, with_parameters
+from _testing import NOISES_OF_TABLES, small, taking, with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from torch import nn
-
-from sklearn_ae.noise import NOISES
 
 
 @contextmanager
@@ -85,7 +83,7 @@ PARAMETERS = [
     {"encoder": WithDropout, "decoder": nn.Linear},
     {"tied_weights": True, "linear_shortcut": False, "optimizer": "sgd"},
     {"optimizer": "adam", "optimizer_params": {"fused": False}, "lr_schedule": "one_cycle"},
-    *({"noise": noise, "noise_level": 0.3} for noise in NOISES),
+    *({"noise": noise, "noise_level": 0.3} for noise in NOISES_OF_TABLES),
     {"loss": quartic},
     {"contractive_penalty": 1e-2, "sparsity_penalty": 1e-2, "trim": 0.1},
     {"precision": "float64", "noise": "masking", "noise_level": 0.3},
@@ -119,6 +117,7 @@ def test_a_fit_to_weighted_and_observed_entries_is_the_same(autoencoder, digits,
         "observed": random.random(digits.shape) < 0.8,
         "X_val": digits[:50],
     }
+    counting = taking(autoencoder, counting)
     expected = clone(autoencoder).fit(digits, **counting)
 
     with surroundings():

@@ -22,13 +22,17 @@ _MAX_ROWS_AT_ONCE, _MAX_ENTRIES_AT_ONCE = 2048, 2**21
 
 
 class Batch(NamedTuple):
-    """Rows in the units of the data and in those of the network, and what counts in them."""
+    """Rows in the units of the data and in those of the network, and what counts in them.
+
+    What goes into the network instead of them, if anything does, is in its units.
+    """
 
     x: Tensor
     target: Tensor
     weight: Tensor | None = None
     observed: Tensor | None = None
     labels: Tensor | None = None
+    corrupted: Tensor | None = None
 
     def split(self, sizes: list[int]) -> Iterator["Batch"]:
         """Give parts of these numbers of rows."""
@@ -60,6 +64,8 @@ class Rows(Dataset):
         Which entries of the source are known. It does not matter what stands in the others.
     labels : ndarray of shape (n_rows, n_columns), default=None
         What is to be predicted of each row of the source, NaN where that is not known.
+    corrupted : {ndarray, CSR matrix, CSR array} of shape (n_rows, n_features), default=None
+        What goes into the network instead of each row of the source, which stays the target.
     """
 
     def __init__(
@@ -71,12 +77,14 @@ class Rows(Dataset):
         sample_weight: NDArray | None = None,
         observed: NDArray[np.bool_] | None = None,
         labels: NDArray | None = None,
+        corrupted: Matrix | None = None,
     ) -> None:
         self.source = source
         self.index = index
         self.sample_weight = sample_weight
         self.observed = observed
         self.labels = labels
+        self.corrupted = corrupted
 
     def __len__(self) -> int:
         return self.source.shape[0] if self.index is None else len(self.index)
@@ -110,21 +118,15 @@ class Rows(Dataset):
             return None
         return torch.from_numpy(self.sample_weight[... if self.index is None else self.index])
 
-    def without_labels(self) -> Self:
-        """Give the rows alone, with nothing to predict."""
+    def having(self, **attributes: object) -> Self:
+        """Give the same rows with other attributes."""
         rows = copy(self)
-        rows.labels = None
+        rows.__dict__.update(attributes)
         return rows
 
     def subset(self, positions: NDArray[np.intp]) -> Self:
         """Give the rows at some positions."""
-        return type(self)(
-            self.source,
-            index=positions if self.index is None else self.index[positions],
-            sample_weight=self.sample_weight,
-            observed=self.observed,
-            labels=self.labels,
-        )
+        return self.having(index=positions if self.index is None else self.index[positions])
 
     def batches(
         self,
@@ -167,7 +169,8 @@ class Rows(Dataset):
                 slice(start, stop) if index is None else index[start:stop], device, fill
             )
             if rescale is not None:
-                chunk = chunk._replace(target=rescale(chunk.x))
+                corrupted = None if chunk.corrupted is None else rescale(chunk.corrupted)
+                chunk = chunk._replace(target=rescale(chunk.x), corrupted=corrupted)
             yield from chunk.split(chunk_sizes)
             del chunk  # before the next is read beside it
             start = stop
@@ -177,13 +180,18 @@ class Rows(Dataset):
     ) -> Batch:
         """Give rows of the source, in the units of the data, as `batches` does."""
         x = on_device(as_tensor(self.source[index]), device)
+        corrupted = None
+        if self.corrupted is not None:
+            corrupted = on_device(as_tensor(self.corrupted[index]), device)
         weight, observed, labels = (
             None if other is None else on_device(_from_numpy(other[index]), device)
             for other in (self.sample_weight, self.observed, self.labels)
         )
         if observed is not None and fill is not None:
             x = torch.where(observed, x, fill.to(x))
-        return Batch(x, x, weight, observed, labels)
+            if corrupted is not None:
+                corrupted = torch.where(observed, corrupted, fill.to(corrupted))
+        return Batch(x, x, weight, observed, labels, corrupted)
 
 
 def on_device(tensor: Tensor, device: str) -> Tensor:

@@ -54,21 +54,29 @@ class TrainedNet(ListenedToNet):
         """Give what goes into the network, in its units."""
         rescale = self.module_.rescale
         if self.noise is None:
+            given = batch.target if batch.corrupted is None else batch.corrupted
             # An encoder in place would write into the target.
-            return batch.target.clone() if rescale.copy else batch.target
+            return given.clone() if rescale.copy else given
         level = self.noise_level
         if isinstance(level, Tensor):
             level = level.to(rescale.scale)
+        if self.noise.in_data_units:
+            typical = Typical(*rescale.typical)
+            return rescale(self.noise.corrupt(batch.x, level, generator, typical))
         if not self.noise.is_share:
             level = (level / rescale.scale).to(rescale.dtype)
         return self.noise.corrupt(batch.target, level, generator, Typical(*rescale.typical_inside))
 
     def run(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give code and output of rows, all in the units of the network."""
-        in_bfloat16 = self.bfloat16 and self.module_.training
-        with torch.autocast(self.device, torch.bfloat16) if in_bfloat16 else nullcontext():
+        with self.autocast():
             code, output = self.module_.run(x)
         return code.to(x.dtype), output.to(x.dtype)
+
+    def autocast(self) -> AbstractContextManager:
+        """Give where layers compute in bfloat16, if they train in it."""
+        in_bfloat16 = self.bfloat16 and self.module_.training
+        return torch.autocast(self.device, torch.bfloat16) if in_bfloat16 else nullcontext()
 
     # Epochs
 

@@ -199,6 +199,16 @@ def count_constant_codes(module: Autoencoder, rows: Rows, device: str) -> int:
     return len(still) - int(_moves_a_feature(module, still, low, high, deviation).sum())
 
 
+@torch.inference_mode()
+def variance_of_codes(module: Autoencoder, rows: Rows, device: str) -> NDArray[np.float64]:
+    """Give the variance of each code over rows."""
+    total, squares = torch.zeros(2, module.encoding_dim, dtype=torch.float64)
+    for batch in rows.batches(rows_at_once(rows.n_features), device=device, rescale=module.rescale):
+        code = module.code(batch.target).cpu().double()
+        total, squares = total + code.sum(dim=0), squares + code.square().sum(dim=0)
+    return (squares / len(rows) - (total / len(rows)).square()).numpy()
+
+
 def _moves_a_feature(
     module: Autoencoder, codes: Tensor, low: Tensor, high: Tensor, deviation: Tensor
 ) -> Tensor:

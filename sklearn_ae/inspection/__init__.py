@@ -1,6 +1,8 @@
 """Displays: what an autoencoder learns, seen at once."""
 
+from sklearn_ae.inspection._latent import LatentDisplay
 from sklearn_ae.inspection._loss_curve import LossCurveDisplay
 from sklearn_ae.inspection._reconstruction import ReconstructionDisplay
+from sklearn_ae.inspection._traversal import TraversalDisplay
 
-__all__ = ["LossCurveDisplay", "ReconstructionDisplay"]
+__all__ = ["LatentDisplay", "LossCurveDisplay", "ReconstructionDisplay", "TraversalDisplay"]

@@ -1,91 +1,29 @@
 """Rows and their reconstructions, drawn one above the other."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_ae.inspection._cells import (
+    CELL_WIDTH,
+    IMAGE_GAP,
+    LINE_GAP,
+    LINE_HEIGHT,
+    MARGINS,
+    draw_images,
+    draw_lines,
+    shape_of_images,
+    take_rows,
+    to_dense,
+    with_shape,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# In widths of a cell: the height of a cell that holds a line, and the gaps between cells.
-_LINE_HEIGHT, _LINE_GAP, _IMAGE_GAP = 0.7, 0.15, 0.08
-# In inches, of a new figure: the width of a cell, and the margins that hold the labels.
-_CELL_WIDTH, _MARGINS = 0.85, (1.25, 0.6)
-
-
-def _check_image_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
-    shape = tuple(image_shape)
-    has_channels = len(shape) == 3 and shape[2] in (1, 3)
-    if not (len(shape) == 2 or has_channels) or min(shape) < 1:
-        raise ValueError(
-            f"image_shape={image_shape!r}: must be (height, width), or (height, width, channels) "
-            "with 1 channel (grey) or 3 (red, green, blue)."
-        )
-    if math.prod(shape) != n_features:
-        raise ValueError(
-            f"image_shape={image_shape!r} has {math.prod(shape)} values, but a row has "
-            f"{n_features} features: pass the shape that the images had before they were raveled, "
-            "or None to draw rows as lines."
-        )
-    return shape
-
-
-def _with_shape(X: Any) -> Any:
-    """Leave arrays, sparse arrays and frames as they are, and make an array of a list."""
-    return X if hasattr(X, "shape") else np.asarray(X)
-
-
-def _take_rows(X: Any, indices: NDArray[np.integer]) -> Any:
-    """Take rows and leave them in their container, whose feature names the estimator may need."""
-    return X.iloc[indices] if hasattr(X, "iloc") else X[indices]
-
-
-def _to_dense(rows: Any) -> NDArray[np.float64]:
-    return np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
-
-
-def _draw_images(
-    ax: "Axes",
-    images: NDArray[np.floating],
-    left: NDArray[np.floating],
-    top: NDArray[np.floating],
-    image_kwargs: dict[str, Any],
-) -> NDArray[np.object_]:
-    """Draw each image, its values in [0, 1], from its own left and top on."""
-    height = images.shape[2] / images.shape[3]
-    image_kwargs = {"cmap": "gray", "vmin": 0, "vmax": 1, **image_kwargs}
-    artists = np.empty(images.shape[:2], dtype=object)
-    for i, j in np.ndindex(artists.shape):
-        extent = (float(left[j]), float(left[j] + 1), float(top[i] + height), float(top[i]))
-        artists[i, j] = ax.imshow(images[i, j], extent=extent, **image_kwargs)
-    return artists
-
-
-def _draw_lines(
-    ax: "Axes",
-    rows: NDArray[np.floating],
-    left: NDArray[np.floating],
-    top: NDArray[np.floating],
-    line_kwargs: dict[str, Any],
-) -> NDArray[np.object_]:
-    """Draw each row, its values in [0, 1], as a line over the original in grey."""
-    from matplotlib.cbook import normalize_kwargs
-    from matplotlib.lines import Line2D
-
-    line_kwargs = {"color": "C0", "linewidth": 1, **normalize_kwargs(line_kwargs, Line2D)}
-    x = np.linspace(0, 1, rows.shape[2])
-    heights = _LINE_HEIGHT * (1 - rows)
-    artists = np.empty(rows.shape[:2], dtype=object)
-    for i, j in np.ndindex(artists.shape):
-        ax.plot(left[j] + x, top[i] + heights[0, j], color="0.75", linewidth=1)
-        artists[i, j] = ax.plot(left[j] + x, top[i] + heights[i, j], **line_kwargs)[0]
-    return artists
 
 
 class ReconstructionDisplay:
@@ -207,10 +145,10 @@ class ReconstructionDisplay:
 
         if self.image_shape is None:
             cell_shape: tuple[int, ...] = (n_features,)
-            height, gap, range_of = _LINE_HEIGHT, _LINE_GAP, rows
+            height, gap, range_of = LINE_HEIGHT, LINE_GAP, rows
         else:
-            cell_shape = _check_image_shape(self.image_shape, n_features)
-            height, gap, range_of = cell_shape[0] / cell_shape[1], _IMAGE_GAP, rows[0]
+            cell_shape = shape_of_images(self.image_shape, n_features)
+            height, gap, range_of = cell_shape[0] / cell_shape[1], IMAGE_GAP, rows[0]
         low, high = range_of.min(), range_of.max()
         # Constant rows have no range: with any divisor but zero they are drawn in one grey.
         rows = np.clip((rows - low) / (high - low or 1), 0, 1)
@@ -220,14 +158,14 @@ class ReconstructionDisplay:
         top = (height + gap) * np.arange(n_kinds)
         right, bottom = left[-1] + 1, top[-1] + height
         if ax is None:
-            figsize = _CELL_WIDTH * np.array([right, bottom]) + _MARGINS
+            figsize = CELL_WIDTH * np.array([right, bottom]) + MARGINS
             _, ax = plt.subplots(figsize=figsize, layout="compressed")
 
         self.images_ = self.lines_ = None
         if self.image_shape is None:
-            self.lines_ = _draw_lines(ax, cells, left, top, line_kwargs or {})
+            self.lines_ = draw_lines(ax, cells, left, top, line_kwargs or {})
         else:
-            self.images_ = _draw_images(ax, cells, left, top, image_kwargs or {})
+            self.images_ = draw_images(ax, cells, left, top, image_kwargs or {})
 
         ax.set(xlim=(0, right), ylim=(bottom, 0), aspect="equal")
         ax.set_xticks([])
@@ -319,27 +257,27 @@ class ReconstructionDisplay:
         >>> plt.show()
         """
         check_is_fitted(estimator)
-        rows = _with_shape(X)
-        inputs = rows if X_corrupted is None else _with_shape(X_corrupted)
+        rows = with_shape(X)
+        inputs = rows if X_corrupted is None else with_shape(X_corrupted)
         if inputs.shape != rows.shape:
             raise ValueError(
                 f"X_corrupted has shape {inputs.shape}, but X has shape {rows.shape}: pass the "
                 "same rows, with noise."
             )
         if image_shape is not None:
-            _check_image_shape(image_shape, rows.shape[1])
+            shape_of_images(image_shape, rows.shape[1])
         if indices is None:
             if n_samples < 1:
                 raise ValueError(f"n_samples={n_samples!r}: must be at least 1.")
             indices = np.arange(min(n_samples, rows.shape[0]))
 
-        inputs = _take_rows(inputs, np.asarray(indices))
-        originals = _to_dense(_take_rows(rows, np.asarray(indices)))
-        reconstructed = _to_dense(estimator.inverse_transform(estimator.transform(inputs)))
+        inputs = take_rows(inputs, np.asarray(indices))
+        originals = to_dense(take_rows(rows, np.asarray(indices)))
+        reconstructed = to_dense(estimator.inverse_transform(estimator.transform(inputs)))
         display = cls(
             X=originals,
             X_reconstructed=reconstructed,
-            X_corrupted=None if X_corrupted is None else _to_dense(inputs),
+            X_corrupted=None if X_corrupted is None else to_dense(inputs),
             errors=np.mean((reconstructed - originals) ** 2, axis=1),
             image_shape=image_shape,
         )

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d, nn.Conv2d)
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
@@ -82,13 +85,45 @@ def linear(in_features: int, out_features: int, *, generator: Generator | None =
     >>> linear(4, 2, generator=torch.Generator().manual_seed(0))
     Linear(in_features=4, out_features=2, bias=True)
     """
+    return drawn(nn.Linear, in_features, out_features, generator=generator)
+
+
+def drawn(
+    layer: type[Layer], *arguments: Any, generator: Generator | None = None, **parameters: Any
+) -> Layer:
+    """Give a linear layer or a convolution as torch draws it, from a generator.
+
+    Parameters
+    ----------
+    layer : type
+        `torch.nn.Linear` or a convolution of torch.
+    *arguments
+        Its sizes.
+    generator : torch.Generator, default=None
+        Where weight and bias are drawn from; None is torch's global generator.
+    **parameters
+        Its further parameters.
+
+    Returns
+    -------
+    layer : torch.nn.Linear or convolution
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_ae.nn.dense import drawn
+    >>> drawn(nn.Conv1d, 3, 8, 5, generator=torch.Generator().manual_seed(0))
+    Conv1d(3, 8, kernel_size=(5,), stride=(1,))
+    """
     if generator is None:
-        return nn.Linear(in_features, out_features)
-    layer: nn.Linear = skip_init(nn.Linear, in_features, out_features)  # type: ignore[no-untyped-call]
-    nn.init.kaiming_uniform_(layer.weight, a=sqrt(5), generator=generator)
-    bound = 1 / sqrt(in_features)
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer
+        return layer(*arguments, **parameters)
+    given: Layer = skip_init(layer, *arguments, **parameters)  # type: ignore[no-untyped-call]
+    nn.init.kaiming_uniform_(given.weight, a=sqrt(5), generator=generator)
+    assert given.bias is not None
+    bound = 1 / sqrt(given.weight[0].numel())
+    nn.init.uniform_(given.bias, -bound, bound, generator=generator)
+    return given
 
 
 def tied_dense(

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Generator, Tensor, nn
 
+from sklearn_ae.nn.conv import REARRANGING
 from sklearn_ae.nn.dense import TransposedLinear, linear
 
 
@@ -57,10 +58,8 @@ class LinearShortcut(nn.Module):
         """Whether the layers add nothing, as all do before the first step."""
         if self.gate is not None:
             return not self.gate.any()
-        last = self.layers
-        while isinstance(last, nn.Sequential) and len(last):
-            last = last[-1]
-        if not isinstance(last, nn.Linear) or last.weight[0].any():  # most weights end it here
+        last = _last_layer(self.layers)
+        if last is None or last.weight[0].any():  # most weights end it here
             return False
         return not any(weight.any() for weight in last.parameters())
 
@@ -80,6 +79,7 @@ def with_shortcuts(
     n_features: int,
     encoding_dim: int,
     *,
+    n_encoded: int | None = None,
     gated: tuple[bool, bool] = (False, False),
     generator: Generator | None = None,
 ) -> tuple[LinearShortcut, LinearShortcut]:
@@ -88,9 +88,11 @@ def with_shortcuts(
     Parameters
     ----------
     encoder, decoder : torch.nn.Module
-        What `dense` or `tied_dense` gave, unless gated.
+        What `dense`, `tied_dense` or those of convolutions gave, unless gated.
     n_features, encoding_dim : int
         Widths of a row and of a code.
+    n_encoded : int, default=None
+        Width of what the encoder gives, where that is not the code alone.
     gated : tuple of two bool, default=(False, False)
         Whether the layers of each half enter through a factor. Tied halves always do: with
         the weights between them at zero, PCA would be a saddle that training never leaves.
@@ -115,8 +117,8 @@ def with_shortcuts(
         gated = (True, True)
     for half, is_gated in zip((encoder, decoder), gated, strict=True):
         if not is_gated:
-            _silence(cast(nn.Sequential, half))
-    into = linear(n_features, encoding_dim, generator=generator)
+            _silence(half)
+    into = linear(n_features, n_encoded or encoding_dim, generator=generator)
     back = TransposedLinear(into) if tied else linear(encoding_dim, n_features, generator=generator)
     return (
         LinearShortcut(encoder, into, gated=gated[0]),
@@ -196,8 +198,14 @@ def skipping_idle_layers(module: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _silence(layers: nn.Sequential) -> None:
+def _silence(layers: nn.Module) -> None:
     """Set the last weights so that the output is zero."""
-    last = cast(nn.Linear, layers[-1])
-    last.weight.zero_()
-    last.bias.zero_()
+    for weight in cast(nn.Module, _last_layer(layers)).parameters():
+        weight.zero_()
+
+
+def _last_layer(layers: nn.Module) -> nn.Linear | nn.Conv2d | None:
+    """Give the layer that is zero throughout, and with it the output, if its weights are."""
+    while isinstance(layers, nn.Sequential) and len(layers):
+        layers = [each for each in layers if not isinstance(each, REARRANGING)][-1]
+    return layers if isinstance(layers, nn.Linear | nn.Conv2d) else None

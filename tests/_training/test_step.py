@@ -7,7 +7,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from _testing import OUTPUTS
+from _testing import NOISES_OF_TABLES, OUTPUTS
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
@@ -28,7 +28,6 @@ from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.scaling import SCALINGS
 from sklearn_ae._training.step import _ACTIVATIONS, ExactStep
 from sklearn_ae.nn import ACTIVATIONS, OUTPUT_ACTIVATIONS, LinearShortcut, Rescale
-from sklearn_ae.noise import NOISES
 
 # Epochs are few by intent.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -198,7 +197,7 @@ def test_so_it_is_with_something_to_predict_of_some_rows_and_all_else(kind):
     assert_equal_curves(exact, by_autograd(network, **data), rtol=1e-8)
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", NOISES_OF_TABLES)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_so_it_is_with_every_noise_and_scaling(noise, scaling):
     network = estimator(noise=noise, noise_level=0.2, scaling=scaling, precision="float64")
