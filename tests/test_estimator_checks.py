@@ -36,7 +36,7 @@ ESTIMATORS = [
 TRAINED = {
     "encoding_dim": 2,
     "hidden_layer_sizes": (8,),
-    "channels": (8,),
+    "channels": (6,),
     "lr": 2e-3,
     "lr_schedule": "constant",
     "batch_size": 1000,
