@@ -247,7 +247,7 @@ class PixelShuffle(nn.Module):
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Take (n, channels * places, height, width) to (n, channels, *size)."""
+        """Take as many channels for each place to images of the size."""
         vertical, horizontal = self.factors
         if vertical == horizontal:
             images = functional.pixel_shuffle(images, vertical)
