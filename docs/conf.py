@@ -22,6 +22,8 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
 default_role = "literal"
+# A method's name behind its class's would not fit into the column of contents.
+toc_object_entries_show_parents = "hide"
 
 # A name that no page defines is an error (-n -W), except for what other projects define. Their
 # inventories would be fetched at each build, which must also work without a network.

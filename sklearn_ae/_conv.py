@@ -41,8 +41,8 @@ class ConvAutoencoderTransformer(_BaseAutoencoder):
         Height and width of the kernels, odd.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
         Widths of the encoder's dense hidden layers, which follow its convolutions where it has
-        any; the decoder mirrors them. ``()`` is none. "auto" is (512, 256), or 512 after
-        convolutions, and less where the first of them would have more than a million weights.
+        any; the decoder mirrors them. ``()`` is none. "auto" is (512, 256), and less where the
+        first of them would have more than a million weights.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
             default="gelu"
         What follows each hidden layer. The code itself is linear.

@@ -25,7 +25,7 @@ def dense_halves(
     generator: Generator,
 ) -> tuple[Half, Half]:
     """Give what builds a dense encoder and decoder."""
-    sizes = _dense_sizes(hidden_layer_sizes, n_features, auto=(512, 256))
+    sizes = _dense_sizes(hidden_layer_sizes, n_features)
     half = partial(dense, activation=ACTIVATIONS[activation], generator=generator)
     return (
         partial(half, hidden_layer_sizes=sizes),
@@ -57,7 +57,7 @@ def conv_halves(
     if kernel_size % 2 == 0:
         raise ValueError(f"kernel_size={kernel_size}: must be odd, so that a kernel has a middle.")
     height, width = stage_sizes(shape, len(channels))[-1]
-    sizes = _dense_sizes(hidden_layer_sizes, height * width * channels[-1], auto=(512,))
+    sizes = _dense_sizes(hidden_layer_sizes, height * width * channels[-1])
     encoder, decoder = (
         partial(
             half,
@@ -95,11 +95,9 @@ def own_half(name: str, given: Half, generator: Generator) -> Half:
     return half
 
 
-def _dense_sizes(
-    hidden_layer_sizes: int | Sequence[int] | str, n_inputs: int, auto: tuple[int, ...]
-) -> tuple[int, ...]:
+def _dense_sizes(hidden_layer_sizes: int | Sequence[int] | str, n_inputs: int) -> tuple[int, ...]:
     """Give the widths of the dense layers after so many inputs."""
     if not isinstance(hidden_layer_sizes, str):
         return check_sizes("hidden_layer_sizes", hidden_layer_sizes)
     widest = max(2, _MOST_WEIGHTS // n_inputs)
-    return tuple(min(size, widest * size // auto[0]) for size in auto)
+    return min(512, widest), min(256, widest // 2)

@@ -53,8 +53,8 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         Height and width of the kernels, odd.
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
         Widths of the encoder's dense hidden layers, which follow its convolutions where it has
-        any; the decoder mirrors them. ``()`` is none. "auto" is (512, 256), or 512 after
-        convolutions, and less where the first of them would have more than a million weights.
+        any; the decoder mirrors them. ``()`` is none. "auto" is (512, 256), and less where the
+        first of them would have more than a million weights.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
             default="gelu"
         What follows each hidden layer. The code itself is linear.
@@ -160,7 +160,7 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         network: with scaling "global" a squared error is the share of the variance lost.
     validation_loss_curve_ : list of float or None
         Objective on the validation rows after each epoch, NaN for epochs that had none.
-    active_units_ : ndarray of bool of shape (encoding_dim_,)
+    active_units_ : ndarray of bool of shape (`encoding_dim_`,)
         Whether each code is of use: its mean varies by more than 0.01 over the training rows.
     best_loss_ : float
         Objective of the weights kept: on the validation rows if there are any, else over all
