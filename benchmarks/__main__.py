@@ -10,6 +10,7 @@ one may be run again; the ends are those of all that were run. It exits with 1 w
 """
 
 import argparse
+import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks.cases import CASES
 from benchmarks.memory import peak_memory
 from benchmarks.plot import plot_time_to_error
-from benchmarks.report import RESULTS, Report
+from benchmarks.report import RESULTS, in_parts
 from benchmarks.search import grid_search
 from benchmarks.time_to_error import time_to_error
 from benchmarks.training import compare
@@ -49,24 +50,19 @@ def main() -> int:
     # The epochs are few by intent.
     warnings.simplefilter("ignore", ConvergenceWarning)
 
-    whole = Report("speed")
-    whole.note(", ".join(f"{name}: {value}" for name, value in whole.machine.items()))
-    for part in arguments.only:
-        report = Report(f"speed-{part}")
-        PARTS[part](report, n_rounds=arguments.rounds)
-        if arguments.rounds is not None:
-            whole.ends += report.ends
-            continue
-        report.save(arguments.output)
-        if part == "time-to-error":
-            curves = report.measured["time to error"]
-            plot_time_to_error(curves, arguments.output / "time_to_error.png")
-    if arguments.rounds is not None:
-        return int(whole.print_ends() > 0)
-    whole.take(arguments.output, (f"speed-{part}" for part in PARTS))
-    missed = whole.print_ends()
-    whole.save(arguments.output)
-    return int(missed > 0)
+    parts = {name: partial(part, n_rounds=arguments.rounds) for name, part in PARTS.items()}
+    missed = in_parts(
+        "speed",
+        parts,
+        arguments.only,
+        folder=arguments.output,
+        is_glimpse=arguments.rounds is not None,
+    )
+    if "time-to-error" in arguments.only and arguments.rounds is None:
+        saved = json.loads((arguments.output / "speed-time-to-error.json").read_text())
+        curves = saved["measured"]["time to error"]
+        plot_time_to_error(curves, arguments.output / "time_to_error.png")
+    return missed
 
 
 if __name__ == "__main__":

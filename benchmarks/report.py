@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +121,36 @@ class Report:
             "ends": [{**end._asdict(), "met": end.met} for end in self.ends],
         }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def in_parts(
+    name: str,
+    parts: dict[str, Callable[[Report], None]],
+    only: Sequence[str],
+    *,
+    folder: Path = RESULTS,
+    is_glimpse: bool = False,
+) -> int:
+    """Run some parts of a benchmark, and give the number to exit with.
+
+    Each is saved in a file of its own, unless it is a glimpse, so that one may be run again; the
+    ends that are held are those of all parts that were.
+    """
+    whole = Report(name)
+    whole.note(", ".join(f"{of}: {value}" for of, value in whole.machine.items()))
+    for part in only:
+        report = Report(f"{name}-{part}")
+        parts[part](report)
+        if is_glimpse:
+            whole.ends += report.ends
+        else:
+            report.save(folder)
+    if not is_glimpse:
+        whole.take(folder, (f"{name}-{part}" for part in parts))
+    missed = whole.print_ends()
+    if not is_glimpse:
+        whole.save(folder)
+    return int(missed > 0)
 
 
 def in_markdown(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
