@@ -9,12 +9,28 @@ from sklearn.datasets import load_digits
 from sklearn_ae._training.net import AutoencoderNet
 
 
-def small_ones():
-    """Give each autoencoder, and let one that can't be content with few epochs say so."""
+def small_ones(Autoencoders):
+    """Give autoencoders, and let one that can't be content with few epochs say so."""
     warned = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-    for Autoencoder in AUTOENCODERS:
+    for Autoencoder in Autoencoders:
         marks = () if having(Autoencoder, SMALL).keys() >= {"lr_schedule", "tol"} else warned
         yield pytest.param(Autoencoder, id=Autoencoder.__name__, marks=marks)
+
+
+def pytest_generate_tests(metafunc):
+    """Run a contract on those that it could differ for: each net, and where it is said all, or one.
+
+    The others run the same code, and their tests would take the time of all.
+    """
+    if "autoencoder" not in metafunc.fixturenames:
+        return
+    of_each_net = {public._net_class: public for public in reversed(AUTOENCODERS)}
+    Autoencoders = [public for public in AUTOENCODERS if public in of_each_net.values()]
+    if metafunc.definition.get_closest_marker("one_autoencoder"):
+        Autoencoders = AUTOENCODERS[:1]
+    elif metafunc.definition.get_closest_marker("every_autoencoder"):
+        Autoencoders = AUTOENCODERS
+    metafunc.parametrize("autoencoder", list(small_ones(Autoencoders)), indirect=True)
 
 
 @pytest.fixture
@@ -23,9 +39,9 @@ def digits():
     return load_digits().data[:200]
 
 
-@pytest.fixture(params=small_ones())
+@pytest.fixture
 def autoencoder(request):
-    """Each public autoencoder, small, seeded and not fitted."""
+    """Each public autoencoder that a test is for, small, seeded and not fitted."""
     return request.param(**having(request.param, SMALL))
 
 

@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 @pytest.fixture
 def frame(digits):

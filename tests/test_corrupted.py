@@ -17,7 +17,10 @@ from sklearn_ae.noise import patches
 
 X = load_digits().data[:400]
 BLURRED = uniform_filter(X.reshape(-1, 8, 8), (0, 3, 3)).reshape(X.shape)
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.every_autoencoder,
+]
 
 
 def error(fitted, rows, target):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,9 @@ CHECKS_OF_OUTPUT = [
 
 
 def trained(Estimator):
+    """Give an instance, or one around an instance."""
+    if "estimator" in signature(Estimator).parameters:
+        return Estimator(trained(sklearn_ae.AutoencoderTransformer))
     return Estimator(**having(Estimator, TRAINED))
 
 

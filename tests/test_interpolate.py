@@ -10,6 +10,8 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_ae import interpolate
 
+pytestmark = pytest.mark.every_autoencoder
+
 X = load_digits().data
 
 

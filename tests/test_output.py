@@ -11,6 +11,8 @@ from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+pytestmark = pytest.mark.every_autoencoder
+
 PIXELS = [f"pixel{i}" for i in range(64)]
 
 

@@ -14,6 +14,8 @@ from torch import nn
 
 from sklearn_ae.nn import dense
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 def absolute_difference(output, target):
     return (output - target).abs()

@@ -42,6 +42,8 @@ VARIANTS = {
 LOAD_AND_GO_ON = """
 import pickle, sys
 
+pytestmark = pytest.mark.every_autoencoder
+
 with open(sys.argv[1], "rb") as file:
     estimators, X = pickle.load(file)
 found = {
@@ -139,6 +141,7 @@ def test_a_fresh_process_gives_the_same_and_goes_on_the_same(autoencoder, digits
         assert_array_equal(later, estimator.partial_fit(digits).transform(digits), err_msg=name)
 
 
+@pytest.mark.one_autoencoder
 def test_what_a_notebook_defines_is_copied_and_sent_to_other_processes(autoencoder):
     script = (Path(__file__).parent / "_notebook.py").read_text()
     parameters = repr(having(type(autoencoder), SMALL))

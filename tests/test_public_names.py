@@ -17,6 +17,8 @@ from sklearn_ae import inspection
 from sklearn_ae._training.losses import LOSSES
 from sklearn_ae.noise import NOISES
 
+pytestmark = pytest.mark.every_autoencoder
+
 MODULES = [
     sklearn_ae,
     *(

@@ -10,6 +10,8 @@ from _testing import having, with_parameters
 from sklearn.base import clone
 from torch import nn
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 def dropout(in_features, out_features):
     """Give layers that draw from torch's global generator while they train."""

@@ -15,6 +15,8 @@ from torch import nn
 import sklearn_ae
 from sklearn_ae.nn import dense
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 @pytest.fixture
 def name(autoencoder):

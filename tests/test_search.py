@@ -17,6 +17,8 @@ from skorch.callbacks import Callback
 from threadpoolctl import threadpool_info
 from torch import nn
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 def scores(search):
     return np.array([search.cv_results_[f"split{split}_test_score"] for split in range(3)])

@@ -17,6 +17,8 @@ from skorch.helper import predefined_split
 
 from sklearn_ae.nn import dense
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 def weights(module):
     return [value.numpy() for value in module.state_dict().values()]

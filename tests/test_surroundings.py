@@ -100,6 +100,7 @@ def test_a_fit_is_the_same(autoencoder, digits, surroundings):
     assert_same(fitted, expected)
 
 
+@pytest.mark.one_autoencoder
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda parameters: ", ".join(parameters))
 def test_a_fit_of_any_parameters_is_the_same(autoencoder, digits, surroundings, parameters):
     expected = with_parameters(clone(autoencoder), **parameters).fit(digits)
