@@ -48,7 +48,8 @@ class AutoencoderTransformer(_BaseAutoencoder):
     encoder, decoder : callable, default=None
         Classes or functions called as ``encoder(n_features, encoding_dim)`` and
         ``decoder(encoding_dim, n_features)`` that give a module from (n, in) to (n, out), as
-        `torch.nn.Linear` does. None is dense layers.
+        `torch.nn.Linear` does; a variational encoder is asked for twice `encoding_dim`, means and
+        then logarithms of variances. None is the layers above.
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy", "poisson"} or \
             callable, default="squared_error"
         How far an output is from its row. It is measured in the units after `scaling`. A

@@ -32,8 +32,9 @@ class ConvAutoencoderTransformer(_BaseAutoencoder):
         at most 32.
     image_shape : sequence of int, default=None
         Shape of the images that rows are: (height, width), or (height, width, channels) with
-        the channels last, as scikit-image and matplotlib have them. None is signals of one
-        channel, over which convolutions go along the features.
+        the channels last, as scikit-image and matplotlib have them. None is dense layers for a
+        variational autoencoder, and else signals of one channel, over which convolutions go along
+        the features.
     channels : int or sequence of int, default=(16, 16)
         Channels after each convolution of the encoder, which halves height and width, rounded
         up; the decoder mirrors them.

@@ -44,8 +44,9 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         at most 32.
     image_shape : sequence of int, default=None
         Shape of the images that rows are: (height, width), or (height, width, channels) with
-        the channels last, as scikit-image and matplotlib have them. None is signals of one
-        channel, over which convolutions go along the features.
+        the channels last, as scikit-image and matplotlib have them. None is dense layers for a
+        variational autoencoder, and else signals of one channel, over which convolutions go along
+        the features.
     channels : int or sequence of int, default=(16, 16)
         Channels after each convolution of the encoder, which halves height and width, rounded
         up; the decoder mirrors them.
@@ -65,7 +66,8 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
     encoder, decoder : callable, default=None
         Classes or functions called as ``encoder(n_features, encoding_dim)`` and
         ``decoder(encoding_dim, n_features)`` that give a module from (n, in) to (n, out), as
-        `torch.nn.Linear` does. None is dense layers.
+        `torch.nn.Linear` does; a variational encoder is asked for twice `encoding_dim`, means and
+        then logarithms of variances. None is the layers above.
     likelihood : {"gaussian", "laplace", "bernoulli"}, default="gaussian"
         How rows are distributed around what the decoder gives: the first two with one scale
         for all features, in the units after `scaling`, that is learnt; "bernoulli" is for rows
@@ -500,7 +502,7 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         with undisturbed(inference=True):
             for chunk, batch in self._batches(rows):
                 bound = self.net_.log_likelihood(batch, self.n_importance_samples)
-                scores[chunk] = bound.cpu().numpy()
+                scores[chunk] = bound.numpy()
         return checked_output(scores)
 
     def sample(

@@ -136,7 +136,7 @@ class VariationalNet(AutoencoderNet):
     def log_likelihood(self, batch: Batch, n_draws: int) -> Tensor:
         """Give a lower bound of the log-likelihood of each row, in nats, in the units of the data.
 
-        The draws are the same for every row.
+        The draws are the same for every row. It is on the CPU.
 
         References
         ----------
@@ -151,18 +151,18 @@ class VariationalNet(AutoencoderNet):
             # Of prior and posterior, whose constants are the same.
             log_ratio = (noise.square() + log_variance - code.square()).sum(dim=1) / 2
             torch.sub(log_ratio, self.misfit(module.decoder(code), batch), out=log_weight)
-        bound = log_weights.double().logsumexp(dim=0) - log(n_draws)
+        bound = log_weights.cpu().double().logsumexp(dim=0) - log(n_draws)  # mps has no float64
         return bound - self._log_volume(batch)
 
     def _log_volume(self, batch: Batch) -> Tensor | float:
         """Give the logarithm of what a density is divided by for the units of the data."""
         if self.likelihood.deviation is None:  # a probability has no units
             return 0.0
-        scale = self.module_.rescale.scale.double()
+        scale = self.module_.rescale.scale.cpu().double()
         logarithms = scale.log().expand(batch.x.shape[1])
         if batch.observed is None:
             return logarithms.sum()
-        return torch.where(batch.observed, logarithms, 0.0).sum(dim=1)
+        return torch.where(batch.observed.cpu(), logarithms, 0.0).sum(dim=1)
 
 
 def divergence_from_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
