@@ -331,6 +331,7 @@ def rows(request, digits, tmp_path):
     return X.astype(request.param)
 
 
+@pytest.mark.one_autoencoder
 def test_no_whole_copy_of_the_rows_is_made(autoencoder, rows):
     changed = {"batch_size": 1000, "early_stopping": True, "max_epochs": 2, "n_iter_no_change": 1}
     autoencoder.set_params(**having(type(autoencoder), changed))

@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import has_fit_parameter
 
 import sklearn_ae
+from sklearn_ae._building import PACES
 
 # The checks fit a few rows of a few features: the default code rebuilds those exactly, and a
 # smaller one is not trained to the end.
@@ -64,6 +65,13 @@ CHECKS_OF_OUTPUT = [
     estimator_checks.check_transformer_get_feature_names_out,
     estimator_checks.check_transformer_get_feature_names_out_pandas,
 ]
+
+
+@pytest.fixture(autouse=True)
+def _few_epochs(monkeypatch):
+    """Let "auto" stand for few epochs: the checks look at all but how well a fit has learnt."""
+    for name, pace in PACES.items():
+        monkeypatch.setitem(PACES, name, pace._replace(max_epochs=3))
 
 
 def trained(Estimator):
