@@ -388,8 +388,8 @@ def corrupt(
     >>> from sklearn_ae.noise import corrupt
     >>> X = load_digits().data
     >>> corrupted = corrupt(X, "clipped_gaussian", 8.0, random_state=0)
-    >>> corrupted.min(), corrupted.max()
-    (np.float64(0.0), np.float64(16.0))
+    >>> float(corrupted.min()), float(corrupted.max())
+    (0.0, 16.0)
     """
     if isinstance(noise, str) and noise not in NOISES:
         raise ValueError(f"noise={noise!r}: must be one of {sorted(NOISES)}, or a callable.")

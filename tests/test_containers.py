@@ -15,6 +15,8 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+pytestmark = pytest.mark.one_autoencoder
+
 USES = ["transform", "reconstruct", "reconstruction_error", "score_samples", "score"]
 TAKE_OBSERVED = ["reconstruct", "reconstruction_error", "score"]
 

@@ -21,6 +21,8 @@ from torch import nn
 
 from sklearn_ae.nn import dense
 
+pytestmark = pytest.mark.every_autoencoder
+
 
 def with_dropout(in_features, out_features):
     return nn.Sequential(nn.Linear(in_features, out_features), nn.Dropout(0.2))
@@ -41,8 +43,6 @@ VARIANTS = {
 
 LOAD_AND_GO_ON = """
 import pickle, sys
-
-pytestmark = pytest.mark.every_autoencoder
 
 with open(sys.argv[1], "rb") as file:
     estimators, X = pickle.load(file)

@@ -29,6 +29,8 @@ from skorch.helper import predefined_split
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
+pytestmark = pytest.mark.one_autoencoder
+
 N_EPOCHS = 5
 EVENTS = [name for name in vars(Callback) if name.startswith("on_")]
 

@@ -12,6 +12,8 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from torch import nn
 
+pytestmark = pytest.mark.one_autoencoder
+
 
 @contextmanager
 def by_default(kind, value, usual):
