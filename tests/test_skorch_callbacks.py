@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 import pytest
 import torch
-from _testing import small, taking, with_parameters
+from _testing import small, with_parameters
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -48,7 +48,6 @@ def fit_both(autoencoder, X):
         parameters = {"scaling": None, "optimizer": "adam", "batch_size": 1000, **changes}
         ours = with_parameters(
             clone(autoencoder),
-            loss="squared_error",  # which is the criterion of the plain net
             **parameters,
             max_epochs=N_EPOCHS,
             linear_shortcut=False,
@@ -178,7 +177,7 @@ def test_early_stopping_by_validation_rows_brings_back_the_best_weights(fit_both
 
 def test_a_checkpoint_of_validation_rows_brings_back_the_best_weights(fit_both, X, tmp_path):
     checkpoint = Checkpoint(dirname=tmp_path, load_best=True)
-    ours, plain = fit_both(checkpoint, X_val=1 - X[:50], lr=0.5)
+    ours, plain = fit_both(checkpoint, X_val=1 - X[:50], lr=0.1)
 
     assert ours.net_.history[:, "event_cp"] == plain.history[:, "event_cp"]
     assert not all(plain.history[:, "event_cp"])
@@ -233,8 +232,7 @@ def test_a_fit_that_needs_no_epoch_is_told_of_all_the_same(autoencoder, digits):
 
     events = ["on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end"]
     Listener = type("Listener", (Callback,), {name: listening_to(name) for name in events})
-    parameters = {"loss": "squared_error", "encoding_dim": 64}  # of whose loss nothing is left
-    with_parameters(autoencoder, **parameters, callbacks=[Listener()])
+    with_parameters(autoencoder, encoding_dim=64, callbacks=[Listener()])
 
     with pytest.warns(UserWarning, match="no epoch was needed"):
         fitted = autoencoder.fit(digits)
@@ -485,8 +483,7 @@ def test_a_callback_gets_the_rows_that_were_passed(autoencoder, digits, method, 
     with_parameters(autoencoder, callbacks=[look])
     weight = np.arange(len(digits)) % 3  # some rows don't count
 
-    metadata = taking(autoencoder, {"sample_weight": weight}, method)
-    getattr(autoencoder, method)(container(digits), **metadata)
+    getattr(autoencoder, method)(container(digits), sample_weight=weight)
 
     for X in seen:
         assert X.shape == digits.shape

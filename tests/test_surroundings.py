@@ -7,7 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
-from _testing import NOISES_OF_TABLES, small, taking, with_parameters
+from _testing import NOISES_OF_TABLES, small, with_parameters
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from torch import nn
@@ -102,7 +102,6 @@ def test_a_fit_is_the_same(autoencoder, digits, surroundings):
     assert_same(fitted, expected)
 
 
-@pytest.mark.one_autoencoder
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda parameters: ", ".join(parameters))
 def test_a_fit_of_any_parameters_is_the_same(autoencoder, digits, surroundings, parameters):
     expected = with_parameters(clone(autoencoder), **parameters).fit(digits)
@@ -120,7 +119,6 @@ def test_a_fit_to_weighted_and_observed_entries_is_the_same(autoencoder, digits,
         "observed": random.random(digits.shape) < 0.8,
         "X_val": digits[:50],
     }
-    counting = taking(autoencoder, counting)
     expected = clone(autoencoder).fit(digits, **counting)
 
     with surroundings():
