@@ -26,13 +26,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 
 from benchmarks.defaults import fashion_mnist
+from benchmarks.plot import plot_images
 from benchmarks.report import Report
 from benchmarks.timing import threads, timed
 from sklearn_ae import AutoencoderTransformer, ConvAutoencoderTransformer
 from sklearn_ae.noise import corrupt
 
 _SHAPE, _LEVEL, _CODES = (28, 28), 0.5, 128
-_N_TEST, _N_TUNING = 1_000, 300
+_N_TEST, _N_TUNING, _N_SHOWN = 1_000, 300, 12
 
 Denoise = Callable[[NDArray], NDArray]
 
@@ -139,6 +140,7 @@ def denoised(report: Report, seeds: range) -> None:
     """Print the table, and hold it against the ends."""
     found: dict[str, list[tuple[float, float]]] = {}
     seconds: dict[str, list[float]] = {}
+    shown: dict[str, NDArray] = {}  # of the first seed
 
     def lines() -> Iterator[tuple[object, ...]]:
         for seed in seeds:
@@ -155,8 +157,10 @@ def denoised(report: Report, seeds: range) -> None:
             for name, prepare in methods.items():
                 taken, denoise = timed(prepare)
                 seconds.setdefault(name, []).append(taken)
-                rows = np.asarray(denoise(test_pairs.noisy), dtype=np.float32)
-                found.setdefault(name, []).append(quality(test_pairs.clean, np.clip(rows, 0, 1)))
+                rows = np.asarray(denoise(test_pairs.noisy), dtype=np.float32).clip(0, 1)
+                found.setdefault(name, []).append(quality(test_pairs.clean, rows))
+                shown.setdefault(name, rows[:_N_SHOWN])
+            shown.setdefault("the images", test_pairs.clean[:_N_SHOWN])
         for name, of_seeds in found.items():
             psnr, ssim = np.mean(of_seeds, axis=0)
             yield name, f"{psnr:.2f}", f"{ssim:.3f}", f"{np.median(seconds[name]):.0f}"
@@ -166,6 +170,7 @@ def denoised(report: Report, seeds: range) -> None:
         ("method", "PSNR, dB", "SSIM", "s to tune or train"),
         lines(),
     )
+    plot_images({"": shown}, _SHAPE, report.picture)
     psnr = {name: np.mean(of_seeds, axis=0)[0] for name, of_seeds in found.items()}
     best = max(gain for name, gain in psnr.items() if name.startswith("scikit-image"))
     dense = psnr["AutoencoderTransformer"]

@@ -1,4 +1,4 @@
-"""The plot of test error by time of training."""
+"""The pictures of the benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 # Okabe and Ito's colours, which colour-blind readers tell apart.
@@ -15,6 +16,8 @@ _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#009E73", "#CC79A7")
 _LOW, _HIGH = 0.5, 1.6
 # The least distance of two labels, in units of the error.
 _GAP = 0.05
+# In inches: the side of an image, and the width of a letter before a line of them.
+_CELL, _LETTER = 0.6, 0.085
 
 
 def plot_time_to_error(curves: Mapping[str, Sequence[tuple[float, float]]], path: Path) -> None:
@@ -46,6 +49,51 @@ def plot_time_to_error(curves: Mapping[str, Sequence[tuple[float, float]]], path
     ax.xaxis.set_major_formatter("{x:g}")
     ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def plot_images(
+    panels: Mapping[str, Mapping[str, NDArray]], image_shape: Sequence[int], path: Path
+) -> None:
+    """Draw panels side by side: each has lines of images, with a name before each line."""
+    n_lines = max(map(len, panels.values()))
+    widths = [
+        _LETTER * max(map(len, lines)) + _CELL * len(next(iter(lines.values())))
+        for lines in panels.values()
+    ]
+    height = _CELL * n_lines + (0.3 if any(panels) else 0.0)
+    figure = plt.figure(figsize=(sum(widths), height), layout="constrained")
+    parts = figure.subfigures(1, len(panels), width_ratios=widths, squeeze=False)[0]
+    for part, (title, lines) in zip(parts, panels.items(), strict=True):
+        part.suptitle(title)
+        for ax, (name, images) in zip(part.subplots(n_lines), lines.items(), strict=False):
+            side_by_side = np.concatenate([image.reshape(image_shape) for image in images], axis=1)
+            ax.imshow(side_by_side, cmap="gray", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+            ax.set_ylabel(name, rotation=0, ha="right", va="center")
+        for ax in part.axes[len(lines) :]:
+            ax.remove()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def plot_compression(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path
+) -> None:
+    """Draw PSNR by bytes a picture, a panel for each kind of pictures and a line a method."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(9, 4), sharey=True, layout="constrained")
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+        for (method, points), colour in zip(curves.items(), _COLOURS, strict=False):
+            own = not method.startswith(("JPEG", "PCA"))
+            style = {"linewidth": 2.5 if own else 1.2, "linestyle": "-" if own else "--"}
+            ax.plot(*np.transpose(points), color=colour, label=method, **style)
+        ax.set(xscale="log", xlabel="bytes a picture", title=title)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("peak signal-to-noise ratio, dB")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 

@@ -1,4 +1,4 @@
-"""Write the tables of README and of the documentation from what the benchmarks saved.
+"""Write tables and pictures of README and of the documentation from what the benchmarks saved.
 
     python -m benchmarks.publish    # after any of the benchmarks
 
@@ -13,10 +13,12 @@ or, in reStructuredText,
     .. end of benchmarks
 
 What stands between the two lines is replaced. A table that was not measured here stays as it is.
+Pictures go to `docs/_static/`, from where pages have them.
 """
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,7 +38,7 @@ def in_rst(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _place(begin: str, end: str) -> re.Pattern[str]:
-    what = r"benchmarks: (?P<name>\w+), (?P<title>[^>\n]+?)"
+    what = r"benchmarks: (?P<name>[\w-]+), (?P<title>[^>\n]+?)"
     return re.compile(rf"({begin}{what}{end}\n).*?({begin}end of benchmarks{end})", re.S)
 
 
@@ -44,6 +46,7 @@ PLACES = {
     ".md": (_place("<!-- ", " -->"), in_markdown),
     ".rst": (_place(r"\.\. ", ""), in_rst),
 }
+STATIC = ROOT / "docs" / "_static"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.rst"))]
 
 
@@ -79,6 +82,9 @@ def main() -> int:
         if after != before:
             page.write_text(after)
             print(f"written: {page.relative_to(ROOT)}")
+    for picture in RESULTS.glob("*.png"):
+        shutil.copy(picture, STATIC)
+        print(f"copied: {picture.name}")
     return 0
 
 

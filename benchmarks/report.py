@@ -58,6 +58,11 @@ class Report:
         self.measured: dict[str, Any] = {}
         self.ends: list[End] = []
 
+    @property
+    def picture(self) -> Path:
+        """The file that a picture of it is drawn to."""
+        return RESULTS / f"{self.name}.png"
+
     def table(self, title: str, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
         """Print a table, each line as it comes, and keep it."""
         kept: list[list[str]] = []

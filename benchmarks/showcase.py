@@ -1,0 +1,88 @@
+"""The picture that README opens with: what becomes of noisy and half hidden images, and new ones.
+
+    python -m benchmarks.showcase    # some minutes
+
+Fashion-MNIST: 20,000 images to train on, the first for testing are drawn. Everything is at its
+defaults but for sizes and noise, and the rivals are those of `benchmarks.denoising` and
+`benchmarks.generation` that come closest. It needs Debian's `dataset-fashion-mnist`.
+"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin
+
+from benchmarks.defaults import fashion_mnist
+from benchmarks.denoising import autoencoder, ridge, tuned, with_noise
+from benchmarks.generation import over_codes
+from benchmarks.plot import plot_images
+from benchmarks.report import RESULTS
+from benchmarks.timing import threads
+from sklearn_ae import ConvAutoencoderTransformer, VariationalAutoencoderTransformer
+
+_SHAPE, _N_SHOWN = (28, 28), 5
+
+
+def without_noise(train: NDArray, test: NDArray) -> dict[str, NDArray]:
+    """Show noise that is taken away."""
+    pairs, shown = with_noise(train, 0), with_noise(test, 1)
+    return {
+        "with noise": shown.noisy,
+        "ridge regression": tuned(ridge(pairs), pairs)(shown.noisy),
+        "sklearn_ae": autoencoder(of_images, pairs)(shown.noisy),
+        "the image": test,
+    }
+
+
+def completed(train: NDArray, test: NDArray) -> dict[str, NDArray]:
+    """Show what stands in the place of a square that is hidden."""
+    hidden = np.zeros(_SHAPE, dtype=bool)
+    hidden[7:21, 7:21] = True
+    hidden = hidden.ravel()
+    seen = np.where(hidden, train.mean(axis=0), test)
+    pca = PCA(64, random_state=0).fit(train)
+    completing = of_images(64, noise="patches", noise_level=0.25, random_state=0).fit(train)
+    return {
+        "square hidden": np.where(hidden, 0.5, test),
+        "PCA": np.where(hidden, pca.inverse_transform(pca.transform(seen)), test),
+        "sklearn_ae": np.where(hidden, completing.reconstruct(seen), test),
+        "the image": test,
+    }
+
+
+def drawn(train: NDArray, test: NDArray) -> dict[str, NDArray]:
+    """Show images that there are not."""
+    fitted = VariationalAutoencoderTransformer(32, image_shape=_SHAPE, random_state=0)
+    draws = {
+        "PCA, mixture": over_codes(PCA(32, random_state=0), train),
+        "sklearn_ae": over_codes(fitted, train),
+    }
+    found = {name: of.sample(_N_SHOWN, random_state=0) for name, of in draws.items()}
+    nearest = pairwise_distances_argmin(found["sklearn_ae"], train)
+    return {**found, "nearest image": train[nearest], "images": test}
+
+
+def of_images(encoding_dim: int, **parameters: object) -> ConvAutoencoderTransformer:
+    """Give an autoencoder of convolutions."""
+    return ConvAutoencoderTransformer(encoding_dim, image_shape=_SHAPE, **parameters)
+
+
+def main() -> None:
+    """Draw it."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    train, test = fashion_mnist(0)
+    test = test[:_N_SHOWN]
+    with threads(1):
+        panels = {
+            "Take noise away": without_noise(train, test),
+            "Complete": completed(train, test),
+            "Draw new ones": drawn(train, test),
+        }
+    plot_images(panels, _SHAPE, RESULTS / "showcase.png")
+
+
+if __name__ == "__main__":
+    main()
