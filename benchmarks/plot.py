@@ -17,7 +17,7 @@ _LOW, _HIGH = 0.5, 1.6
 # The least distance of two labels, in units of the error.
 _GAP = 0.05
 # In inches: the side of an image, and the width of a letter before a line of them.
-_CELL, _LETTER = 0.6, 0.085
+_CELL, _LETTER = 0.6, 0.09
 
 
 def plot_time_to_error(curves: Mapping[str, Sequence[tuple[float, float]]], path: Path) -> None:

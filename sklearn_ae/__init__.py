@@ -4,9 +4,11 @@ from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._conv import ConvAutoencoderTransformer
 from sklearn_ae._density import LatentDensity
 from sklearn_ae._interpolate import interpolate
+from sklearn_ae._outlier import AutoencoderOutlierDetector
 from sklearn_ae._variational import VariationalAutoencoderTransformer
 
 __all__ = [
+    "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",
     "LatentDensity",

@@ -97,7 +97,7 @@ class _Fitting(CallbackSupportMixin, _Input):
         """
         with (
             undisturbed(inference=False),
-            _unchanged_on_failure(self),
+            unchanged_on_failure(self),
             self._progress() as progress,
         ):
             checked = self._with_corrupted(
@@ -193,7 +193,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                 "early_stopping=True: partial_fit is one epoch and holds no rows out. Use "
                 "early_stopping=False, or fit."
             )
-        with undisturbed(inference=False), _unchanged_on_failure(self):
+        with undisturbed(inference=False), unchanged_on_failure(self):
             fitted = getattr(self, "net_", None)
             checked = self._check_rows(
                 X,
@@ -273,7 +273,7 @@ class _Fitting(CallbackSupportMixin, _Input):
 
 
 @contextmanager
-def _unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
+def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
     """Put the fitted attributes back as they were when fitting fails."""
     fitted = {name: value for name, value in vars(estimator).items() if name.endswith("_")}
     try:
