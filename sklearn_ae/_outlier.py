@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.neighbors import NearestNeighbors
@@ -19,14 +18,15 @@ from sklearn_ae._fitting import unchanged_on_failure
 
 # Of the autoencoder that is fitted without one being given: codes at most, its layer, the noise in
 # deviations, the share of rows that it leaves out where some may be outliers, and its batches.
-_MOST_CODES, _HIDDEN, _NOISE, _TRIM = 256, (128,), 0.2, 0.2
-_LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 32, 256, 40
+_MOST_CODES, _HIDDEN, _NOISE, _TRIM = 128, (128,), 0.15, 0.2
+_LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 32, 256, 25
 # What is left of a feature counts as usual where it is less than this share of a mean variance.
 _LEAST_USUAL = 0.01
 # Neighbours by whether all rows are typical, and rows among which they are looked for.
 _NEIGHBORS, _MOST_REFERENCES = {True: 5, False: 50}, 5_000
 # Squared, of a mean variance: nearer than this two rows are the same, and nothing is left of one.
 _SAME = 1e-12
+_NONE = np.finfo(np.float64).tiny
 
 
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
@@ -43,7 +43,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         An autoencoder, or what else has `transform` and `inverse_transform`, such as
         :class:`~sklearn.decomposition.PCA`. It is cloned and fitted. None is an
         `AutoencoderTransformer` that takes noise from rows, with as many codes as features, at
-        most 256, and without `linear_shortcut`, which would rebuild what lies far out.
+        most 128, and without `linear_shortcut`, which would rebuild what lies far out.
     novelty : bool, default=False
         Whether all rows to fit are known to be typical. Else the autoencoder that is fitted
         without one being given leaves a fifth of the rows of each batch, those of the greatest
@@ -273,15 +273,17 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             noise="gaussian",
             noise_level=_NOISE * float(np.sqrt(X.var(axis=0).mean())),
             trim=0.0 if self.novelty else _TRIM,
+            early_stopping=False,
             batch_size=int(np.clip(n_samples // _BATCHES, _LEAST_BATCH, _GREATEST_BATCH)),
             random_state=rng,
         )
 
     def _references(self, X: NDArray, rng: np.random.RandomState) -> NearestNeighbors | None:
         """Give the rows that neighbours are looked for among."""
-        n_neighbors = self.n_neighbors
-        if n_neighbors == "auto":
+        if self.n_neighbors == "auto":
             n_neighbors = min(_NEIGHBORS[bool(self.novelty)], len(X) // 2)
+        else:
+            n_neighbors = cast(int, self.n_neighbors)
         if n_neighbors == 0:
             return None
         if n_neighbors >= len(X):
@@ -316,8 +318,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         if self._neighbors_ is not None:
             with np.errstate(over="ignore"):
                 beyond = np.nan_to_num((rows - np.clip(rows, *self._range_)) / self._unit_)
-            near = _log_squares(self._distances(rows))
-            terms.append(np.logaddexp(near, _log_sum_of_squares(beyond)))
+            distances = self._distances(rows)[:, None]
+            terms.append(_log_sum_of_squares(np.hstack([distances, beyond])))
         return np.transpose(terms)
 
     def _distances(self, rows: NDArray) -> NDArray[np.float64]:
@@ -330,11 +332,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return -((terms - self._usual_) / self._spread_).sum(axis=1)
 
 
-def _log_squares(values: NDArray) -> NDArray[np.float64]:
-    """Give logarithms of squares, which may be beyond float64, and of none that of nearly none."""
-    with np.errstate(divide="ignore"):
-        return np.logaddexp(2 * np.log(np.abs(values)), np.log(_SAME))
-
-
 def _log_sum_of_squares(rows: NDArray) -> NDArray[np.float64]:
-    return np.asarray(logsumexp(_log_squares(rows), axis=1))
+    """Give logarithms of sums that may be beyond float64, and of none that of nearly none."""
+    greatest = np.abs(rows).max(axis=1)
+    greatest[greatest == 0] = 1.0
+    sums = np.square(rows / greatest[:, None]).sum(axis=1)
+    return np.logaddexp(np.log(sums + _NONE) + 2 * np.log(greatest), np.log(_SAME))
