@@ -1,13 +1,12 @@
 """Outliers: rows that an autoencoder of the others does not rebuild, and far from them."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,6 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_ae._fitting import unchanged_on_failure
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
 
 # Of the autoencoder that is fitted without one being given: codes at most, its layer, the noise in
 # deviations, the share of rows that it leaves out where some may be outliers, and its batches.
@@ -278,8 +280,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             random_state=rng,
         )
 
-    def _references(self, X: NDArray, rng: np.random.RandomState) -> NearestNeighbors | None:
+    def _references(self, X: NDArray, rng: np.random.RandomState) -> "NearestNeighbors | None":
         """Give the rows that neighbours are looked for among."""
+        from sklearn.neighbors import NearestNeighbors  # with whom half of scikit-learn comes
+
         if self.n_neighbors == "auto":
             n_neighbors = min(_NEIGHBORS[bool(self.novelty)], len(X) // 2)
         else:
@@ -324,7 +328,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _distances(self, rows: NDArray) -> NDArray[np.float64]:
         with config_context(array_api_dispatch=False):
-            distances, _ = cast(NearestNeighbors, self._neighbors_).kneighbors(self._inside(rows))
+            distances, _ = cast("NearestNeighbors", self._neighbors_).kneighbors(self._inside(rows))
         is_itself = np.square(distances[:, 0]) <= _SAME * rows.shape[1]
         return np.where(is_itself, distances[:, -1], distances[:, -2])
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from pkgutil import iter_modules
 
 import pytest
-from _testing import with_parameters
+from _testing import AUTOENCODERS, with_parameters
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions
 
@@ -227,7 +227,7 @@ def test_the_fitted_attributes_are_those_that_are_documented(autoencoder, digits
 
 
 def test_shared_parameters_come_in_one_order_with_one_default_and_one_text(parse):
-    for one, other in combinations(ESTIMATORS.values(), 2):
+    for one, other in combinations(AUTOENCODERS, 2):
         first, second = ({p.name: p for p in parameters(each)} for each in (one, other))
         shared = [name for name in first if name in second]
         assert shared == [name for name in second if name in first]
