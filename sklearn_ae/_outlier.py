@@ -26,8 +26,11 @@ _LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 32, 256, 25
 _LEAST_USUAL = 0.01
 # Neighbours by whether all rows are typical, and rows among which they are looked for.
 _NEIGHBORS, _MOST_REFERENCES = {True: 5, False: 50}, 5_000
-# Squared, of a mean variance: nearer than this two rows are the same, and nothing is left of one.
-_SAME = 1e-12
+# Squares, of a mean variance: less is nothing, of what is left and of a distance, so that a little
+# is not much where rows are all alike; and what rounding may leave of a row's distance to itself.
+_NOTHING, _ITSELF = 1e-4, 1e-12
+# The least distance between quartiles that logarithms of squares are divided by.
+_LEAST_SPREAD = 0.5
 _NONE = np.finfo(np.float64).tiny
 
 
@@ -160,12 +163,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             usual = np.maximum(np.median(squares, axis=0), _LEAST_USUAL)
             # Features count alike, and by what is usual for each: both are 1 of a typical row.
             typical = np.median([(squares / of).mean(axis=1) for of in (1.0, usual)], axis=1)
-            typical = np.maximum(typical, _SAME)
+            typical = np.maximum(typical, _NOTHING)
             self.scale_ = self._unit_ / np.sqrt((1 / typical[0] + 1 / (usual * typical[1])) / 2)
             self._neighbors_ = self._references(X, rng)
             terms = self._terms(X)
             first, self._usual_, third = np.percentile(terms, [25, 50, 75], axis=0)
-            self._spread_ = np.maximum(third - first, np.finfo(np.float64).eps)
+            self._spread_ = np.maximum(third - first, _LEAST_SPREAD)
             scores = self._scores(terms)
             if self.contamination == "auto":
                 first, third = np.percentile(scores, [25, 75])
@@ -329,7 +332,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def _distances(self, rows: NDArray) -> NDArray[np.float64]:
         with config_context(array_api_dispatch=False):
             distances, _ = cast("NearestNeighbors", self._neighbors_).kneighbors(self._inside(rows))
-        is_itself = np.square(distances[:, 0]) <= _SAME * rows.shape[1]
+        is_itself = np.square(distances[:, 0]) <= _ITSELF * rows.shape[1]
         return np.where(is_itself, distances[:, -1], distances[:, -2])
 
     def _scores(self, terms: NDArray) -> NDArray[np.float64]:
@@ -341,4 +344,4 @@ def _log_sum_of_squares(rows: NDArray) -> NDArray[np.float64]:
     greatest = np.abs(rows).max(axis=1)
     greatest[greatest == 0] = 1.0
     sums = np.square(rows / greatest[:, None]).sum(axis=1)
-    return np.logaddexp(np.log(sums + _NONE) + 2 * np.log(greatest), np.log(_SAME))
+    return np.logaddexp(np.log(sums + _NONE) + 2 * np.log(greatest), np.log(_NOTHING))

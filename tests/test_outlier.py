@@ -154,6 +154,16 @@ def test_rows_that_are_nearly_all_the_same_have_finite_scores():
     assert (scores[:40] > scores[40:].max()).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("novelty", [False, True])
+def test_scores_of_rows_of_which_many_are_the_same_are_of_one_size(novelty):
+    counts = np.random.RandomState(0).poisson(0.3, size=(500, 4)).astype(float)
+    detector = AutoencoderOutlierDetector(novelty=novelty, random_state=0).fit(counts)
+    scores = detector.score_samples(counts)
+    assert -50 < scores.min() < scores.max() < 10
+    assert scores[counts.sum(axis=1).argmax()] < np.median(scores) - 1
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1e6, 0.0), (1.0, 1e4)])
 def test_common_units_do_not_matter(scale, shift):
     scores = [
