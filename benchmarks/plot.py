@@ -93,6 +93,7 @@ def plot_compression(
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("peak signal-to-noise ratio, dB")
     axes[0].legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

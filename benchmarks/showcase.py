@@ -3,8 +3,9 @@
     python -m benchmarks.showcase    # some minutes
 
 Fashion-MNIST: 20,000 images to train on, the first for testing are drawn. Everything is at its
-defaults but for sizes and noise, and the rivals are those of `benchmarks.denoising` and
-`benchmarks.generation` that come closest. It needs Debian's `dataset-fashion-mnist`.
+defaults but for sizes and noise. Beside it stand ridge regression, from noisy to clean pixels and
+from those around a square to those in it, and a mixture over 50 principal components. The errors
+over 1,000 images for testing are printed. It needs Debian's `dataset-fashion-mnist`.
 """
 
 import warnings
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances_argmin
 
 from benchmarks.defaults import fashion_mnist
-from benchmarks.denoising import autoencoder, ridge, tuned, with_noise
+from benchmarks import denoising
+from benchmarks.denoising import autoencoder, tuned, with_noise
 from benchmarks.generation import over_codes
 from benchmarks.plot import plot_images
 from benchmarks.report import RESULTS
@@ -31,7 +34,7 @@ def without_noise(train: NDArray, test: NDArray) -> dict[str, NDArray]:
     pairs, shown = with_noise(train, 0), with_noise(test, 1)
     return {
         "with noise": shown.noisy,
-        "ridge regression": tuned(ridge(pairs), pairs)(shown.noisy),
+        "ridge regression": tuned(denoising.ridge(pairs), pairs)(shown.noisy),
         "sklearn_ae": autoencoder(of_images, pairs)(shown.noisy),
         "the image": test,
     }
@@ -43,11 +46,13 @@ def completed(train: NDArray, test: NDArray) -> dict[str, NDArray]:
     hidden[7:21, 7:21] = True
     hidden = hidden.ravel()
     seen = np.where(hidden, train.mean(axis=0), test)
-    pca = PCA(64, random_state=0).fit(train)
+    ridge = Ridge(100.0).fit(train[:, ~hidden], train[:, hidden])
     completing = of_images(64, noise="patches", noise_level=0.25, random_state=0).fit(train)
+    by_ridge = test.copy()
+    by_ridge[:, hidden] = ridge.predict(test[:, ~hidden])
     return {
         "square hidden": np.where(hidden, 0.5, test),
-        "PCA": np.where(hidden, pca.inverse_transform(pca.transform(seen)), test),
+        "ridge regression": by_ridge,
         "sklearn_ae": np.where(hidden, completing.reconstruct(seen), test),
         "the image": test,
     }
@@ -57,7 +62,7 @@ def drawn(train: NDArray, test: NDArray) -> dict[str, NDArray]:
     """Show images that there are not."""
     fitted = VariationalAutoencoderTransformer(32, image_shape=_SHAPE, random_state=0)
     draws = {
-        "PCA, mixture": over_codes(PCA(32, random_state=0), train),
+        "PCA, mixture": over_codes(PCA(50, random_state=0), train),
         "sklearn_ae": over_codes(fitted, train),
     }
     found = {name: of.sample(_N_SHOWN, random_state=0) for name, of in draws.items()}
@@ -74,13 +79,21 @@ def main() -> None:
     """Draw it."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     train, test = fashion_mnist(0)
-    test = test[:_N_SHOWN]
+    test = test[:1_000]
     with threads(1):
         panels = {
             "Take noise away": without_noise(train, test),
             "Complete": completed(train, test),
             "Draw new ones": drawn(train, test),
         }
+    for title in ("Take noise away", "Complete"):
+        for name, images in panels[title].items():
+            error = np.square(np.clip(images, 0, 1) - test).mean()
+            print(f"{title}, {name}: mean squared error {error:.5f}")
+    panels = {
+        title: {name: images[:_N_SHOWN] for name, images in lines.items()}
+        for title, lines in panels.items()
+    }
     plot_images(panels, _SHAPE, RESULTS / "showcase.png")
 
 

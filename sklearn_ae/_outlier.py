@@ -1,5 +1,6 @@
 """Outliers: rows that an autoencoder of the others does not rebuild, and far from them."""
 
+import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -86,7 +88,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     -----
     Rows beyond the range of those that were fitted are taken back to it before they are rebuilt,
     so that the farther out a row lies, the more is left of it. A row that was fitted is no
-    neighbour of itself, so that its score is what that of a new one would be.
+    neighbour of itself, but it was trained on: where rows are few, or features many, less is left
+    of those that were fitted than of new ones of their kind, more of which then fall below the
+    threshold than `contamination` or the fence say.
 
     References
     ----------
@@ -139,10 +143,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             The rows.
         y : object, default=None
-            Ignored; present for API consistency by convention.
+            Passed to the autoencoder's `fit`.
         **fit_params
             What the autoencoder's `fit` takes, such as `sample_weight`; where metadata are
-            routed, what it requests.
+            routed, what it requests. It counts there alone: what is usual, and the threshold, are
+            of all rows.
 
         Returns
         -------
@@ -154,8 +159,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         with unchanged_on_failure(self):
             X = self._check(X, reset=True, ensure_min_samples=2)
             rng = check_random_state(self.random_state)
-            self.estimator_ = self._autoencoder(X, rng).fit(X, **fit_params)
-            self._range_ = X.min(axis=0), X.max(axis=0)
+            with warnings.catch_warnings():
+                if self.estimator is None:  # whose epochs are not the user's to raise
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                self.estimator_ = self._autoencoder(X, rng).fit(X, y, **fit_params)
+            self._range_ = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
             self._center_ = X.mean(axis=0)
             # A power of two takes no digit from what is divided by it.
             self._unit_ = np.exp2(np.round(np.log2(np.sqrt(X.var(axis=0).mean()) or 1.0)))
@@ -263,9 +271,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         estimator = AutoencoderTransformer() if self.estimator is None else self.estimator
         return MetadataRouter(owner=self).add(estimator=estimator, method_mapping=mapping)
 
-    def _check(self, X: ArrayLike, **options: Any) -> NDArray[np.float64]:
-        options = {"reset": False, **options}
-        return validate_data(self, X, dtype=np.float64, **options)
+    def _check(self, X: ArrayLike, **options: Any) -> NDArray:
+        """Give checked rows in their own type, which says something to an autoencoder."""
+        return validate_data(self, X, **{"reset": False, **options})
 
     def _autoencoder(self, X: NDArray, rng: np.random.RandomState) -> BaseEstimator:
         if self.estimator is not None:
@@ -280,7 +288,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             trim=0.0 if self.novelty else _TRIM,
             early_stopping=False,
             batch_size=int(np.clip(n_samples // _BATCHES, _LEAST_BATCH, _GREATEST_BATCH)),
-            random_state=rng,
+            random_state=rng.randint(np.iinfo(np.int32).max),
         )
 
     def _references(self, X: NDArray, rng: np.random.RandomState) -> "NearestNeighbors | None":
@@ -309,8 +317,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return (np.clip(rows, *self._range_) - self._center_) / self._unit_
 
     def _rebuilt(self, rows: NDArray) -> NDArray[np.float64]:
-        estimator = self.estimator_
-        rebuilt = estimator.inverse_transform(estimator.transform(np.clip(rows, *self._range_)))
+        inside = np.clip(rows, *self._range_).astype(rows.dtype)
+        rebuilt = self.estimator_.inverse_transform(self.estimator_.transform(inside))
         return np.asarray(rebuilt, dtype=np.float64)
 
     def _left(self, rows: NDArray) -> NDArray[np.float64]:
