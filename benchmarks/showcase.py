@@ -17,8 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances_argmin
 
-from benchmarks.defaults import fashion_mnist
 from benchmarks import denoising
+from benchmarks.defaults import fashion_mnist
 from benchmarks.denoising import autoencoder, tuned, with_noise
 from benchmarks.generation import over_codes
 from benchmarks.plot import plot_images

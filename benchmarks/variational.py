@@ -181,7 +181,10 @@ LONG: dict[str, Callable[[NDArray], Model]] = {
 
 
 def long(report: Report) -> None:
-    """Train the published network for as many epochs as a study would, and pythae's beside it."""
+    """Train published layers for as many epochs as a study would, and pythae's beside them.
+
+    Those of this package have the linear map beside them that they start at.
+    """
     train, test = all_binary()
     found: dict[str, tuple[float, float]] = {}
 

@@ -20,6 +20,7 @@ _N_BINS = 40
 _TAIL = 10.0
 # Okabe and Ito's blue and vermilion, which all readers tell apart.
 _TYPICAL, _OUTLIERS = "#0072B2", "#D55E00"
+_WHAT = "Reconstruction error"
 # In inches, of one feature's bar, and around all of them.
 _BAR_HEIGHT, _BAR_MARGIN = 0.28, 0.9
 
@@ -52,6 +53,9 @@ class ReconstructionErrorDisplay:
         The shape of a row's image: (height, width), or (height, width, channels) with 1 or 3
         channels. None draws contributions as bars.
 
+    usual : float, default=None
+        What is usually left of a feature, for a line among the bars.
+
     Attributes
     ----------
     bars_ : list of matplotlib Artist
@@ -61,7 +65,7 @@ class ReconstructionErrorDisplay:
         The contributions of pixels.
 
     line_ : matplotlib Artist or None
-        The threshold.
+        The threshold, or what is usual.
 
     ax_ : matplotlib Axes
         The axes.
@@ -95,6 +99,7 @@ class ReconstructionErrorDisplay:
         contributions: ArrayLike | None = None,
         feature_names: Sequence[str] | NDArray | None = None,
         image_shape: Sequence[int] | None = None,
+        usual: float | None = None,
     ) -> None:
         self.scores = scores
         self.is_outlier = is_outlier
@@ -102,6 +107,7 @@ class ReconstructionErrorDisplay:
         self.contributions = contributions
         self.feature_names = feature_names
         self.image_shape = image_shape
+        self.usual = usual
 
     def plot(self, ax: "Axes | None" = None, *, n_features: int = 10) -> Self:
         """Draw a histogram of the scores, or the features of a row of the greatest contributions.
@@ -149,7 +155,7 @@ class ReconstructionErrorDisplay:
         if ax is None:
             _, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
         first, third = np.percentile(scores, [25, 75])
-        least = first - _TAIL * (third - first)
+        least = first - _TAIL * (third - first) if third > first else scores.min()
         if self.offset is not None:
             least = min(least, self.offset - (third - first))
         shown = np.maximum(scores, least)
@@ -186,9 +192,9 @@ class ReconstructionErrorDisplay:
         self.bars_ = [ax.barh(places, contributions[chosen], color=_OUTLIERS)]
         ax.set_yticks(places, labels)
         ax.invert_yaxis()
-        # A typical feature has about 1.
-        ax.axvline(1.0, color="black", linestyle=":")
-        ax.set(xlabel="What is left, in units of what usually is")
+        if self.usual is not None:
+            self.line_ = ax.axvline(self.usual, color="black", linestyle=":")
+        ax.set(xlabel=_WHAT)
         self.ax_ = ax
 
     def _plot_image(self, ax: "Axes | None", contributions: NDArray) -> None:
@@ -200,7 +206,7 @@ class ReconstructionErrorDisplay:
         pixels = contributions.reshape(shape).mean(axis=2)
         image = ax.imshow(pixels, cmap="magma")
         self.image_ = image
-        ax.figure.colorbar(image, ax=ax, label="What is left, in units of what usually is")
+        ax.figure.colorbar(image, ax=ax, label=_WHAT)
         ax.set(xticks=[], yticks=[])
         self.ax_ = ax
 
@@ -221,15 +227,16 @@ class ReconstructionErrorDisplay:
         Parameters
         ----------
         estimator : estimator instance
-            A fitted estimator with `score_samples`; where it has an `offset_`, that is drawn. For
-            contributions, one with ``reconstruction_error(X, per_feature=True)``.
+            A fitted estimator with `score_samples`; where it has a `decision_function`, the
+            threshold is drawn, of a Pipeline too. For the features of a row, one with
+            ``reconstruction_error(X, per_feature=True)``, which is the last step of one.
 
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
 
         y : array-like of shape (n_samples,), default=None
-            Which rows are outliers: -1, as scikit-learn has it, or where no row is -1, whatever
-            is true. None draws all alike.
+            Which rows are outliers: the -1 among 1, as scikit-learn has it, or what is true of
+            booleans and of 0 and 1. None draws all alike.
 
         row : int, default=None
             The row whose features are drawn. None draws the scores of all.
@@ -283,20 +290,27 @@ class ReconstructionErrorDisplay:
                 contributions=np.ravel(estimator.reconstruction_error(one, per_feature=True)),
                 feature_names=getattr(estimator, "feature_names_in_", None),
                 image_shape=image_shape,
+                # Of a detector errors are in such units.
+                usual=1.0 if hasattr(estimator, "decision_function") else None,
             )
             return display.plot(ax=ax, n_features=n_features)
-        display = cls(
-            scores=estimator.score_samples(rows),
-            is_outlier=None if y is None else _outliers(y, n_samples),
-            offset=getattr(estimator, "offset_", None),
-        )
+        scores, offset = estimator.score_samples(rows), None
+        if hasattr(estimator, "decision_function"):
+            first = take_rows(rows, np.array([0]))
+            offset = float(scores[0] - estimator.decision_function(first)[0])
+        is_outlier = None if y is None else _outliers(y, n_samples)
+        display = cls(scores=scores, is_outlier=is_outlier, offset=offset)
         return display.plot(ax=ax)
 
 
 def _outliers(y: ArrayLike, n_samples: int) -> NDArray[np.bool_]:
-    """Tell which rows are outliers, by -1 or by what is true."""
+    """Tell which rows are outliers."""
     labels: Any = np.asarray(y)
     if labels.shape != (n_samples,):
         raise ValueError(f"y has the shape {labels.shape}: X has {n_samples} rows.")
-    is_outlier = labels == -1
-    return is_outlier if np.any(is_outlier) else labels.astype(bool)
+    values = set(np.unique(labels).tolist())
+    if labels.dtype != bool and values <= {-1, 1}:
+        return labels == -1
+    if values <= {0, 1}:
+        return labels.astype(bool)
+    raise ValueError(f"y has {sorted(values)[:5]}: it is to have -1 and 1, 0 and 1, or booleans.")

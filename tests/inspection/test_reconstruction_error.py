@@ -2,13 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 from _testing import small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_wine
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ae import AutoencoderOutlierDetector
@@ -37,7 +37,7 @@ def heights(bars):
 def test_shares_of_typical_rows_and_outliers_are_drawn_with_the_threshold(detector):
     display = ReconstructionErrorDisplay.from_estimator(detector, X, IS_OUTLIER)
     assert [heights(bars).sum() for bars in display.bars_] == pytest.approx([1, 1])
-    assert_array_equal(display.line_.get_xdata(), [detector.offset_] * 2)
+    assert_allclose(display.line_.get_xdata(), [detector.offset_] * 2)
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["typical", "outliers", "threshold"]
     assert_array_equal(display.scores, detector.score_samples(X))
@@ -105,6 +105,7 @@ def test_it_draws_on_given_axes(detector):
     [
         ({"row": 1000}, "row=1000: X has 178 rows"),
         ({"y": [True]}, r"y has the shape \(1,\): X has 178 rows"),
+        ({"y": ["a"] * 178}, r"y has \['a'\]: it is to have -1 and 1"),
         ({"row": 0, "image_shape": (3, 3)}, r"image_shape=\(3, 3\)"),
     ],
 )
@@ -120,7 +121,29 @@ def test_it_needs_a_fit_and_something_to_draw():
         ReconstructionErrorDisplay().plot()
 
 
-def test_frames_keep_their_names(detector):
-    with pytest.warns(UserWarning, match="valid feature names"):
-        ReconstructionErrorDisplay.from_estimator(detector, X.to_numpy())
-    assert isinstance(X, pd.DataFrame)
+def test_rows_of_frames_keep_their_names(detector):
+    display = ReconstructionErrorDisplay.from_estimator(detector, X, row=2)  # warns of nothing
+    assert display.feature_names is detector.feature_names_in_
+
+
+def test_rows_that_are_all_typical_are_no_outliers(detector):
+    display = ReconstructionErrorDisplay.from_estimator(detector, X, detector.predict(X) * 0 + 1)
+    assert not display.is_outlier.any()
+
+
+def test_the_threshold_of_a_pipeline_is_drawn():
+    pipeline = make_pipeline(StandardScaler(), IsolationForest(random_state=0)).fit(DATA.data)
+    display = ReconstructionErrorDisplay.from_estimator(pipeline, DATA.data)
+    assert_allclose(display.line_.get_xdata(), [pipeline[-1].offset_] * 2)
+
+
+def test_scores_that_are_mostly_the_same_keep_their_places():
+    display = ReconstructionErrorDisplay(scores=[0.0] * 80 + [-5.0] * 20).plot()
+    drawn = heights(display.bars_[0])
+    assert drawn[[0, -1]] == pytest.approx([0.2, 0.8])
+
+
+def test_what_is_usual_is_drawn_where_errors_are_in_such_units(detector):
+    assert ReconstructionErrorDisplay.from_estimator(detector, X, row=0).line_ is not None
+    plain = small().fit(X)
+    assert ReconstructionErrorDisplay.from_estimator(plain, X, row=0).line_ is None
