@@ -74,7 +74,7 @@ def plot_images(
         for ax in part.axes[len(lines) :]:
             ax.remove()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
 
 

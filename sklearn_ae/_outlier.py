@@ -92,6 +92,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     of those that were fitted than of new ones of their kind, more of which then fall below the
     threshold than `contamination` or the fence say.
 
+    Units are of the variance of all entries: a value that is thousands of deviations out, such as
+    -999 for one that is missing, hides whatever else is strange. Clip or replace it first.
+
     References
     ----------
     Hawkins, S. et al. (2002). Outlier detection using replicator neural networks. DaWaK.
