@@ -166,27 +166,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
                 if self.estimator is None:  # whose epochs are not the user's to raise
                     warnings.simplefilter("ignore", ConvergenceWarning)
                 self.estimator_ = self._autoencoder(X, rng).fit(X, y, **fit_params)
-            self._range_ = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
-            self._center_ = X.mean(axis=0)
-            # A power of two takes no digit from what is divided by it.
-            self._unit_ = np.exp2(np.round(np.log2(np.sqrt(X.var(axis=0).mean()) or 1.0)))
-            squares = np.square((X - self._rebuilt(X)) / self._unit_)
-            usual = np.maximum(np.median(squares, axis=0), _LEAST_USUAL)
-            # Features count alike, and by what is usual for each: both are 1 of a typical row.
-            typical = np.median([(squares / of).mean(axis=1) for of in (1.0, usual)], axis=1)
-            typical = np.maximum(typical, _NOTHING)
-            self.scale_ = self._unit_ / np.sqrt((1 / typical[0] + 1 / (usual * typical[1])) / 2)
+            self._find_usual(X)
             self._neighbors_ = self._references(X, rng)
-            terms = self._terms(X)
-            first, self._usual_, third = np.percentile(terms, [25, 50, 75], axis=0)
-            self._spread_ = np.maximum(third - first, _LEAST_SPREAD)
-            scores = self._scores(terms)
-            if self.contamination == "auto":
-                first, third = np.percentile(scores, [25, 75])
-                self.offset_ = float(first - 1.5 * (third - first))
-            else:
-                share = 100.0 * cast(float, self.contamination)
-                self.offset_ = float(np.percentile(scores, share))
+            self._find_threshold(X)
         return self
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -287,12 +269,37 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             hidden_layer_sizes=_HIDDEN,
             linear_shortcut=False,
             noise="gaussian",
-            noise_level=_NOISE * float(np.sqrt(X.var(axis=0).mean())),
+            noise_level=_NOISE * _deviation(X),
             trim=0.0 if self.novelty else _TRIM,
             early_stopping=False,
             batch_size=int(np.clip(n_samples // _BATCHES, _LEAST_BATCH, _GREATEST_BATCH)),
             random_state=rng.randint(np.iinfo(np.int32).max),
         )
+
+    def _find_usual(self, X: NDArray) -> None:
+        """Find units, and what is usually left of each feature."""
+        self._range_ = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+        self._center_ = X.mean(axis=0, dtype=np.float64)
+        # A power of two takes no digit from what is divided by it.
+        self._unit_ = np.exp2(np.round(np.log2(_deviation(X) or 1.0)))
+        squares = np.square((X - self._rebuilt(X)) / self._unit_)
+        usual = np.maximum(np.median(squares, axis=0), _LEAST_USUAL)
+        # Features count alike, and by what is usual for each: both are 1 of a typical row.
+        typical = np.median([(squares / of).mean(axis=1) for of in (1.0, usual)], axis=1)
+        typical = np.maximum(typical, _NOTHING)
+        self.scale_ = self._unit_ / np.sqrt((1 / typical[0] + 1 / (usual * typical[1])) / 2)
+
+    def _find_threshold(self, X: NDArray) -> None:
+        """Find the units of scores, and below which one a row is an outlier."""
+        terms = self._terms(X)
+        first, self._usual_, third = np.percentile(terms, [25, 50, 75], axis=0)
+        self._spread_ = np.maximum(third - first, _LEAST_SPREAD)
+        scores = self._scores(terms)
+        if self.contamination == "auto":
+            first, third = np.percentile(scores, [25, 75])
+            self.offset_ = float(first - 1.5 * (third - first))
+        else:
+            self.offset_ = float(np.percentile(scores, 100.0 * cast(float, self.contamination)))
 
     def _references(self, X: NDArray, rng: np.random.RandomState) -> "NearestNeighbors | None":
         """Give the rows that neighbours are looked for among."""
@@ -348,6 +355,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _scores(self, terms: NDArray) -> NDArray[np.float64]:
         return -((terms - self._usual_) / self._spread_).sum(axis=1)
+
+
+def _deviation(X: NDArray) -> float:
+    """Give the root of the mean variance."""
+    return float(np.sqrt(X.var(axis=0, dtype=np.float64).mean()))
 
 
 def _log_sum_of_squares(rows: NDArray) -> NDArray[np.float64]:
