@@ -5,7 +5,7 @@ Codes of mixed tables
 
 Numbers, categories, ordered categories and missing values go into one Pipeline. The codes of an
 autoencoder then stand for whole rows, and what a code means can be read from the columns that it
-changes.
+changes. It needs pandas.
 """
 
 # %%
