@@ -32,7 +32,7 @@ def in_rst(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
     """Give the lines of a table as directives of reStructuredText."""
     listed = [".. list-table::", "   :header-rows: 1", ""]
     for line in (columns, *lines):
-        first, *others = line
+        first, *others = ("\\-" if cell == "-" else cell for cell in line)  # which begins a list
         listed += [f"   * - {first}".rstrip(), *(f"     - {cell}".rstrip() for cell in others)]
     return listed
 
