@@ -156,6 +156,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         -------
         self : object
             The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If `n_neighbors` is not less than the number of rows, or the autoencoder does not take
+            them. The detector is then as it was.
         """
         if get_config().get("enable_metadata_routing"):
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
