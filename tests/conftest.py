@@ -4,9 +4,14 @@ from contextlib import contextmanager
 
 import pytest
 from _testing import AUTOENCODERS, SMALL, having
+from hypothesis import settings
 from sklearn.datasets import load_digits
 
 from sklearn_ae._training.net import AutoencoderNet
+
+# No test is timed: the first call of all may take longer on a machine that is busy.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 def small_ones(Autoencoders):
