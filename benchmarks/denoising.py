@@ -187,9 +187,7 @@ def main() -> int:
     report = Report("denoising")
     with threads(1):
         denoised(report, range(arguments.seeds))
-    missed = report.print_ends()
-    report.save()
-    return int(missed > 0)
+    return report.close()
 
 
 if __name__ == "__main__":

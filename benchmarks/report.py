@@ -127,6 +127,12 @@ class Report:
         }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
+    def close(self) -> int:
+        """Hold the ends, save all, and give the number to exit with."""
+        missed = self.print_ends()
+        self.save()
+        return int(missed > 0)
+
 
 def in_parts(
     name: str,

@@ -150,9 +150,7 @@ def main() -> int:
     )
     _hold(report, found, supervised[0])
     _time(report, arguments.pairs)
-    missed = report.print_ends()
-    report.save()
-    return int(missed > 0)
+    return report.close()
 
 
 def _shown(figures: dict[str, np.ndarray], methods: list[str]) -> Iterator[str]:

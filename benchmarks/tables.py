@@ -142,9 +142,7 @@ def main() -> int:
         lines(),
     )
     _hold(report, found)
-    missed = report.print_ends()
-    report.save()
-    return int(missed > 0)
+    return report.close()
 
 
 def _time_over_plain(fits: list[Fit]) -> float:

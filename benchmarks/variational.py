@@ -220,9 +220,7 @@ def main() -> int:
             long(report)
         else:
             short(report, range(arguments.seeds))
-    missed = report.print_ends()
-    report.save()
-    return int(missed > 0)
+    return report.close()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from sklearn_ae._starting import (
     warn_of_precision,
 )
 from sklearn_ae._training.batches import Rows
-from sklearn_ae._training.callbacks import KeepBest, Progress
+from sklearn_ae._training.callbacks import Convergence, KeepBest, Progress
 from sklearn_ae._training.labels import check_classes
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.random import seeds
@@ -252,17 +252,19 @@ class _Fitting(CallbackSupportMixin, _Input):
         if net.interrupted_:
             warn(f"Training interrupted by user after {len(net.history)} epochs, which are kept.")
         elif convergence.ran_out(net):
-            otherwise = (
-                "lr to learn faster" if convergence.scheduled else "tol to be content with less"
-            )
-            warn(
-                f"max_epochs={net.max_epochs}: the epochs ended before the training converged. "
-                f"Raise max_epochs, or {otherwise}.",
-                ConvergenceWarning,
-            )
+            self._warn_of_epochs(net, convergence)
         self._look_at_codes(net, split.train)
         with suppress(KeyboardInterrupt):  # nothing is left but a warning
             self._warn_of_codes(net, split.train, is_lossless=is_lossless)
+
+    def _warn_of_epochs(self, net: AutoencoderNet, convergence: Convergence) -> None:
+        """Warn of a training that ended too early."""
+        otherwise = "lr to learn faster" if convergence.scheduled else "tol to be content with less"
+        warn(
+            f"max_epochs={net.max_epochs}: the epochs ended before the training converged. "
+            f"Raise max_epochs, or {otherwise}.",
+            ConvergenceWarning,
+        )
 
     def _look_at_codes(self, net: AutoencoderNet, rows: Rows) -> None:
         """Keep in a trained net what is to be known of the codes of its rows."""

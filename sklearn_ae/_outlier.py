@@ -1,6 +1,5 @@
 """Outliers: rows that an autoencoder of the others does not rebuild, and far from them."""
 
-import warnings
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -8,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context, get_config
 from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -34,6 +32,13 @@ _NOTHING, _ITSELF = 1e-4, 1e-12
 # The least distance between quartiles that logarithms of squares are divided by.
 _LEAST_SPREAD = 0.5
 _NONE = np.finfo(np.float64).tiny
+
+
+class _Denoiser(AutoencoderTransformer):
+    """The autoencoder that is fitted without one being given, whose epochs no user can raise."""
+
+    def _warn_of_epochs(self, *about: object) -> None:
+        pass
 
 
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
@@ -168,13 +173,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         with unchanged_on_failure(self):
             X = self._check(X, reset=True, ensure_min_samples=2)
             rng = check_random_state(self.random_state)
-            with warnings.catch_warnings():
-                if self.estimator is None:  # whose epochs are not the user's to raise
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                self.estimator_ = self._autoencoder(X, rng).fit(X, y, **fit_params)
-            self._find_usual(X)
+            self.estimator_ = self._autoencoder(X, rng).fit(X, y, **fit_params)
+            self._range_ = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
+            rebuilt = self._rebuilt(X)
+            self._find_usual(X, rebuilt)
             self._neighbors_ = self._references(X, rng)
-            self._find_threshold(X)
+            self._find_threshold(self._terms(X, rebuilt))
         return self
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -193,7 +197,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             of the distance between their quartiles.
         """
         check_is_fitted(self)
-        return self._scores(self._terms(self._check(X)))
+        rows = self._check(X)
+        return self._scores(self._terms(rows, self._rebuilt(rows)))
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Give how much more typical than an outlier each row is.
@@ -246,7 +251,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = self._check(X)
         with np.errstate(over="ignore"):
-            error = np.square(self._left(rows))
+            error = np.square(self._left(rows, self._rebuilt(rows)))
         error = np.minimum(error, np.finfo(np.float64).max / self.n_features_in_)
         return error if per_feature else error.mean(axis=1)
 
@@ -270,7 +275,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         if self.estimator is not None:
             return clone(self.estimator)
         n_samples, n_features = X.shape
-        return AutoencoderTransformer(
+        return _Denoiser(
             min(n_features, _MOST_CODES),
             hidden_layer_sizes=_HIDDEN,
             linear_shortcut=False,
@@ -282,22 +287,20 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             random_state=rng.randint(np.iinfo(np.int32).max),
         )
 
-    def _find_usual(self, X: NDArray) -> None:
+    def _find_usual(self, X: NDArray, rebuilt: NDArray) -> None:
         """Find units, and what is usually left of each feature."""
-        self._range_ = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
         self._center_ = X.mean(axis=0, dtype=np.float64)
         # A power of two takes no digit from what is divided by it.
         self._unit_ = np.exp2(np.round(np.log2(_deviation(X) or 1.0)))
-        squares = np.square((X - self._rebuilt(X)) / self._unit_)
+        squares = np.square((X - rebuilt) / self._unit_)
         usual = np.maximum(np.median(squares, axis=0), _LEAST_USUAL)
         # Features count alike, and by what is usual for each: both are 1 of a typical row.
         typical = np.median([(squares / of).mean(axis=1) for of in (1.0, usual)], axis=1)
         typical = np.maximum(typical, _NOTHING)
         self.scale_ = self._unit_ / np.sqrt((1 / typical[0] + 1 / (usual * typical[1])) / 2)
 
-    def _find_threshold(self, X: NDArray) -> None:
+    def _find_threshold(self, terms: NDArray) -> None:
         """Find the units of scores, and below which one a row is an outlier."""
-        terms = self._terms(X)
         first, self._usual_, third = np.percentile(terms, [25, 50, 75], axis=0)
         self._spread_ = np.maximum(third - first, _LEAST_SPREAD)
         scores = self._scores(terms)
@@ -337,15 +340,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         rebuilt = self.estimator_.inverse_transform(self.estimator_.transform(inside))
         return np.asarray(rebuilt, dtype=np.float64)
 
-    def _left(self, rows: NDArray) -> NDArray[np.float64]:
+    def _left(self, rows: NDArray, rebuilt: NDArray) -> NDArray[np.float64]:
         """Give what is left of each entry, in units of what usually is."""
         with np.errstate(over="ignore"):
-            left = (rows - self._rebuilt(rows)) / self.scale_
+            left = (rows - rebuilt) / self.scale_
         return np.nan_to_num(left)  # beyond float64 is its greatest number
 
-    def _terms(self, rows: NDArray) -> NDArray[np.float64]:
+    def _terms(self, rows: NDArray, rebuilt: NDArray) -> NDArray[np.float64]:
         """Give the logarithms of what a score is made of: squares, of which none is beyond it."""
-        terms = [_log_sum_of_squares(self._left(rows)) - np.log(rows.shape[1])]
+        terms = [_log_sum_of_squares(self._left(rows, rebuilt)) - np.log(rows.shape[1])]
         if self._neighbors_ is not None:
             with np.errstate(over="ignore"):
                 beyond = np.nan_to_num((rows - np.clip(rows, *self._range_)) / self._unit_)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -216,6 +216,12 @@ def test_a_y_and_types_reach_the_autoencoder():
 
 def test_the_default_says_nothing_of_epochs():
     AutoencoderOutlierDetector().fit(StandardScaler().fit_transform(load_iris().data))
+
+
+def test_one_of_the_user_warns_of_its_epochs():
+    hasty = small(max_epochs=2, tol=0, n_iter_no_change=10)
+    with pytest.warns(ConvergenceWarning, match="max_epochs=2"):
+        AutoencoderOutlierDetector(hasty).fit(X[:200])
 
 
 def test_the_default_trims_where_rows_may_be_outliers():
