@@ -3,11 +3,13 @@
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._conv import ConvAutoencoderTransformer
 from sklearn_ae._density import LatentDensity
+from sklearn_ae._imputer import AutoencoderImputer
 from sklearn_ae._interpolate import interpolate
 from sklearn_ae._outlier import AutoencoderOutlierDetector
 from sklearn_ae._variational import VariationalAutoencoderTransformer
 
 __all__ = [
+    "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderTransformer",
     "ConvAutoencoderTransformer",

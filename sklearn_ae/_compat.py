@@ -16,11 +16,16 @@ from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    MissingValues,
     RealNotInt,
     StrOptions,
     validate_params,
 )
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_method_params,
+    _check_sample_weight,
+)
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 from torch.optim import Optimizer
@@ -31,9 +36,12 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "MissingValues",
     "RealNotInt",
     "StrOptions",
     "TorchDispatchMode",
+    "_check_feature_names_in",
+    "_check_method_params",
     "_check_sample_weight",
     "_fit_context",
     "aten",
@@ -44,6 +52,7 @@ __all__ = [
     "has_hooks_on_all_modules",
     "init_callback_context",
     "is_missing",
+    "is_scalar_nan",
     "is_written_into",
     "validate_params",
     "warn",

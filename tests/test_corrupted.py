@@ -81,7 +81,7 @@ def test_rows_to_judge_by_have_their_own():
     assert fitted.best_loss_ == pytest.approx(expected / X[:300].var(axis=0).mean(), rel=1e-4)
 
 
-def test_weights_and_entries_that_are_not_observed_are_of_the_pair():
+def test_weights_are_of_the_pair():
     weight = np.r_[np.ones(300), np.zeros(100)]
     wrong = BLURRED.copy()
     wrong[300:] = 1e3
@@ -89,13 +89,19 @@ def test_weights_and_entries_that_are_not_observed_are_of_the_pair():
         small().fit(X, X_corrupted=rows, sample_weight=weight) for rows in (BLURRED, wrong)
     )
     assert_array_equal(one.transform(X), other.transform(X))
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_where_nothing_is_observed_what_is_finite_goes_in_and_else_the_mean(unknown):
     observed = np.random.RandomState(0).rand(*X.shape) > 0.2
-    missing = np.where(observed, BLURRED, np.nan)
-    one, other = (
-        small().fit(np.where(observed, X, np.nan), X_corrupted=rows, observed=observed)
-        for rows in (BLURRED, missing)
+    rows = np.where(observed, X, np.nan)
+    mean = np.nanmean(rows, axis=0)
+    of_unknown, of_mean, of_guess = (
+        small().fit(rows, X_corrupted=np.where(observed, BLURRED, other), observed=observed)
+        for other in (unknown, mean, BLURRED)
     )
-    assert_array_equal(one.transform(X), other.transform(X))
+    assert_allclose(of_unknown.transform(X), of_mean.transform(X), rtol=1e-4, atol=1e-4)
+    assert np.abs(of_guess.transform(X) - of_mean.transform(X)).max() > 0.1
 
 
 @pytest.mark.parametrize(

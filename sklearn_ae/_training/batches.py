@@ -65,7 +65,8 @@ class Rows(Dataset):
     labels : ndarray of shape (n_rows, n_columns), default=None
         What is to be predicted of each row of the source, NaN where that is not known.
     corrupted : {ndarray, CSR matrix, CSR array} of shape (n_rows, n_features), default=None
-        What goes into the network instead of each row of the source, which stays the target.
+        What goes into the network instead of each row of the source, which stays the target. It is
+        not finite only where nothing is observed.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class Rows(Dataset):
         if observed is not None and fill is not None:
             x = torch.where(observed, x, fill.to(x))
             if corrupted is not None:
-                corrupted = torch.where(observed, corrupted, fill.to(corrupted))
+                corrupted = torch.where(corrupted.isfinite(), corrupted, fill.to(corrupted))
         return Batch(x, x, weight, observed, labels, corrupted)
 
 
