@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import MissingIndicator
 from sklearn.model_selection import KFold
-from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import (
     FLOAT_DTYPES,
@@ -383,6 +382,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     def _fit_indicator(self, X: NDArray) -> None:
         self.indicator_ = None
         if self.add_indicator:
+            from sklearn.impute import MissingIndicator  # with whom scipy.stats comes
+
             indicator = MissingIndicator(missing_values=self.missing_values, error_on_new=False)
             self.indicator_ = indicator.fit(X)
 
@@ -407,8 +408,8 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         """Give rows of kept features with nothing missing."""
         X = X.copy()
         incomplete = np.flatnonzero(~observed.all(axis=1))
-        for batch in gen_batches(len(incomplete), _ROWS_AT_ONCE):
-            rows = incomplete[batch]
+        for first in range(0, len(incomplete), _ROWS_AT_ONCE):
+            rows = incomplete[first : first + _ROWS_AT_ONCE]
             known = observed[rows]
             inside = self._units_.inside(X[rows], known)
             filled = self._on_line(inside, known)
@@ -439,7 +440,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _input(self, rows: Matrix, visible: Mask) -> Matrix:
         """Give what an autoencoder gets: ours is told which entries are visible."""
-        return rows if self.estimator is not None else np.hstack([rows, visible])
+        return np.hstack([rows, visible]) if self._is_told_ else rows
 
     # Learning
 
@@ -447,6 +448,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         self, X: Matrix, known: Mask, params: dict[str, Any], rng: np.random.RandomState
     ) -> None:
         """Fit autoencoders, and find how much of what they add is taken."""
+        self._is_told_ = self.estimator is None
         self.estimators_: list[BaseEstimator] = []
         tried: list[tuple[_Hidden, Matrix]] = []
         for train, held_out in self._folds(X, known, rng):
@@ -492,7 +494,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             estimator.fit(filled, **params)
             return
         X, known = hidden.X, hidden.known
-        if self.estimator is None:  # it is told what is visible, and not to rebuild it
+        if self._is_told_:  # and is not to rebuild what it is told
             X, known = np.hstack([X, known]), np.hstack([known, np.zeros_like(known)])
         estimator.fit(X, observed=known, X_corrupted=filled, **params)
 

@@ -22,9 +22,9 @@ LAYERS = [
         {
             Path(inspect.getfile(inspect.unwrap(public))).stem
             for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
-            if hasattr(public, "transform") is is_transformer
+            if hasattr(public, "encoder_") is is_autoencoder
         }
-        for is_transformer in (False, True)
+        for is_autoencoder in (False, True)
     ),
     {"_base"},
     {"_fitting"},

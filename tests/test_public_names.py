@@ -145,8 +145,8 @@ def test_the_defaults_are_those_of_the_signature(path, parse):
             assert found, parameter.name
             if inspect.isclass(parameter.default):
                 assert found[1] == f"torch.nn.{parameter.default.__name__}"
-            elif isinstance(parameter.default, float):  # inf is no literal
-                assert float(found[1]) == parameter.default, parameter.name
+            elif isinstance(parameter.default, float):  # inf and nan are no literals
+                assert repr(float(found[1])) == repr(parameter.default), parameter.name
             else:
                 assert ast.literal_eval(found[1]) == parameter.default, parameter.name
         elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
@@ -231,6 +231,8 @@ def test_shared_parameters_come_in_one_order_with_one_default_and_one_text(parse
         first, second = ({p.name: p for p in parameters(each)} for each in (one, other))
         shared = [name for name in first if name in second]
         assert shared == [name for name in second if name in first]
+        if not {one, other} <= set(AUTOENCODERS):  # what has to move little is another thing
+            shared = [name for name in shared if name != "tol"]
         assert [first[name].default for name in shared] == [second[name].default for name in shared]
         types, texts = (
             [
@@ -239,7 +241,7 @@ def test_shared_parameters_come_in_one_order_with_one_default_and_one_text(parse
             ]
             for read in (lambda entry: entry.type, lambda entry: " ".join(entry.desc))
         )
-        both = types[0].keys() & types[1].keys()
+        both = (types[0].keys() & types[1].keys()) - ({"tol"} - set(shared))
         assert {n: types[0][n] for n in both} == {n: types[1][n] for n in both}
         # What goes into an estimator of any kind, and is drawn, is that one's own.
         if {one, other} <= set(AUTOENCODERS):
