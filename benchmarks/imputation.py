@@ -1,17 +1,18 @@
 """Missing entries against scikit-learn's imputers, iterative PCA and factor analysis alone.
 
-    python -m benchmarks.imputation FOLDER                # two hours; a folder of .npz with X
+    python -m benchmarks.imputation FOLDER                # 40 minutes; a folder of .npz with X
     python -m benchmarks.imputation --only own            # scikit-learn's tables alone
     python -m benchmarks.imputation --only forests images # some of it
     python -m benchmarks.imputation FOLDER --masks 1      # a glimpse
 
 Tables are standardised and hold at most 2,000 rows. Entries are hidden at random, in blocks of
 neighbouring columns, or by their own value, the greater the more likely ("by value"): a tenth, a
-half, and of scikit-learn's tables three tenths. Each imputer is fitted to what is left and fills
-it; errors are root mean squares over what was hidden. Of Fashion-MNIST, a random quadrant or a
-random half of 5,000 images is hidden. Iterative PCA takes the rank that fills a twentieth of the
-observed entries best, held out at random. All at one thread, masks of tables in two processes. It
-needs Debian's `dataset-fashion-mnist`, and exits with 1 where an end is missed.
+half, and of scikit-learn's tables three tenths, by three masks each; of the tables of the folder,
+which are many, by one, unless `--folder-masks` says else. Each imputer is fitted to what is left
+and fills it; errors are root mean squares over what was hidden. Of 5,000 images of Fashion-MNIST a
+random quadrant or a random half is hidden. Iterative PCA takes the rank that fills a twentieth of
+the observed entries best, held out at random. All at one thread, masks of tables in two processes.
+It needs Debian's `dataset-fashion-mnist`, and exits with 1 where an end is missed.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -34,13 +35,14 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.preprocessing import scale
 from sklearn.utils.extmath import randomized_svd
 
+from benchmarks.plot import plot_images
 from benchmarks.report import Report, in_parts
 from benchmarks.timing import threads, timed
 from sklearn_ae import AutoencoderImputer
 from sklearn_ae.datasets import load_images
 
 _MASKS = 3
-_MOST_ROWS, _N_IMAGES = 2_000, 5_000
+_MOST_ROWS, _N_IMAGES, _N_SHOWN = 2_000, 5_000, 10
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 _OWN, _FACTORS = "sklearn_ae", "factor analysis"
 _OF_SKLEARN = ("mean", "KNNImputer", "IterativeImputer")
@@ -57,10 +59,17 @@ OWN_TABLES: dict[str, Load] = {
 
 
 class Result(NamedTuple):
-    """Error over what was hidden, and seconds."""
+    """Error over what was hidden, seconds, and the first rows as they were filled."""
 
     error: float
     seconds: float
+    first: NDArray
+
+    @classmethod
+    def of(cls, filled: NDArray, X: NDArray, hidden: NDArray, seconds: float) -> Self:
+        """Hold what was filled against what was hidden."""
+        error = np.sqrt(np.square(filled - X)[hidden].mean())
+        return cls(float(error), seconds, filled[:_N_SHOWN])
 
 
 # Rivals: each gives rows with nothing missing.
@@ -107,18 +116,13 @@ def compared(X: NDArray, hidden: NDArray, rivals: dict[str, Fill]) -> dict[str, 
     results = {}
     for name, fill in rivals.items():
         seconds, filled = timed(fill, incomplete)
-        results[name] = Result(error(filled, X, hidden), seconds)
+        results[name] = Result.of(filled, X, hidden, seconds)
     imputer = AutoencoderImputer(random_state=0)
     seconds, filled = timed(imputer.fit_transform, incomplete)
-    results[_OWN] = Result(error(filled, X, hidden), seconds)
+    results[_OWN] = Result.of(filled, X, hidden, seconds)
     imputer.shrinkage_ = 1.0
-    results[_FACTORS] = Result(error(imputer.transform(incomplete), X, hidden), np.nan)
+    results[_FACTORS] = Result.of(imputer.transform(incomplete), X, hidden, np.nan)
     return results
-
-
-def error(filled: NDArray, X: NDArray, hidden: NDArray) -> float:
-    """Give the root of the mean square over what was hidden."""
-    return float(np.sqrt(np.square(filled - X)[hidden].mean()))
 
 
 # What is hidden
@@ -310,16 +314,24 @@ def images(report: Report) -> None:
     rivals = {name: fill for name, fill in RIVALS.items() if name != "IterativeImputer"}
     names = [*rivals, _FACTORS, _OWN]
     found: dict[str, dict[str, Result]] = {}
+    shown: dict[str, dict[str, NDArray]] = {}
 
     def lines() -> Iterator[tuple[object, ...]]:
         for name, draw in {"a quarter": quadrant, "a half": half}.items():
             rng = np.random.RandomState(0)
             hidden = np.stack([draw(rng).ravel() for _ in X])
             found[name] = compared(X, hidden, rivals)
+            first = slice(_N_SHOWN)
+            shown[f"{name} hidden"] = {
+                "what is left": np.where(hidden[first], 0.5, X[first]),
+                **{of: found[name][of].first.clip(0, 1) for of in names if of != "mean"},
+                "the images": X[first],
+            }
             yield name, *(f"{found[name][of].error:.4f}" for of in names)
             yield "s", *(f"{found[name][of].seconds:.0f}" for of in names)
 
     report.table("Fashion-MNIST: error of hidden pixels, of 1", ("hidden", *names), lines())
+    plot_images(shown, loaded.image_shape, report.picture)
     errors = {of: np.mean([results[of].error for results in found.values()]) for of in names}
     seconds = {of: sum(results[of].seconds for results in found.values()) for of in names}
     for rival, bound in (("iterative PCA", 0.65), (_FACTORS, 0.85)):
@@ -334,11 +346,12 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="PART")
     parser.add_argument("--masks", type=int, default=_MASKS)
+    parser.add_argument("--folder-masks", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     parts = {
         "own": partial(own, n_masks=arguments.masks),
-        "shared": partial(shared, n_masks=arguments.masks, folder=arguments.folder),
+        "shared": partial(shared, n_masks=arguments.folder_masks, folder=arguments.folder),
         "forests": forests,
         "images": images,
     }

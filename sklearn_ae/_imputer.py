@@ -35,8 +35,8 @@ from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.factors import Mask, Matrix, fit_factors
 from sklearn_ae._training.statistics import moments
 
-# Factors at most, and the rows that they and the autoencoders are fitted on at most.
-_MOST_FACTORS, _MOST_ROWS = 32, 10_000
+# Factors at most, rows for each of them, and rows that all is fitted on at most.
+_MOST_FACTORS, _ROWS_BY_FACTOR, _MOST_ROWS = 32, 12, 10_000
 # Of the autoencoders that are fitted without one being given: codes at most, and their layers.
 _MOST_CODES, _HIDDEN = 64, (256, 256)
 # Parts of the rows, of which each is held out from one autoencoder, and rows from which on.
@@ -44,6 +44,8 @@ _N_FOLDS, _LEAST_ROWS = 5, 20
 # Rows for each autoencoder, about: fewer are taken several times, with other entries hidden, but
 # no more often.
 _ROWS_TO_LEARN, _MOST_COPIES = 10_000, 10
+# Other rows of which what is missing is tried.
+_N_PATTERNS = 4
 # Rows that are filled at a time.
 _ROWS_AT_ONCE = 1_000
 
@@ -148,7 +150,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     sample_posterior : bool, default=False
         Whether entries are drawn from what they may be, not set to its mean. Each `transform`
         draws anew, for multiple imputation.
-    max_iter : int, default=100
+    max_iter : int, default=300
         Iterations of the factor analysis at most.
     tol : float, default=1e-2
         It ends where no feature's own variance moves by more than this share of itself.
@@ -240,7 +242,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         *,
         missing_values: float = np.nan,
         sample_posterior: bool = False,
-        max_iter: int = 100,
+        max_iter: int = 300,
         tol: float = 1e-2,
         add_indicator: bool = False,
         keep_empty_features: bool = False,
@@ -293,8 +295,9 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             params = _check_method_params(X, {"y": y, **fit_params}, indices=some)
             observed = observed[some]
             inside = self._units_.inside(X[some], observed)
+            n_factors = int(np.clip(len(inside) // _ROWS_BY_FACTOR, 1, _MOST_FACTORS))
             self._factors_ = fit_factors(
-                inside, observed, _MOST_FACTORS, max_iter=self.max_iter, tol=self.tol
+                inside, observed, n_factors, max_iter=self.max_iter, tol=self.tol
             )
             self.n_iter_ = self._factors_.n_iter
             self._learn_corrections(inside, observed, params, rng)
@@ -369,7 +372,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
     def _check(self, X: ArrayLike, *, reset: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
         """Give checked rows, and which of their entries are observed."""
         is_nan = is_scalar_nan(self.missing_values)
-        X = validate_data(
+        rows: NDArray = validate_data(
             self,
             X,
             reset=reset,
@@ -377,7 +380,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             ensure_all_finite="allow-nan" if is_nan else True,
             ensure_min_samples=2 if reset else 1,
         )
-        return X, ~np.isnan(X) if is_nan else np.not_equal(X, self.missing_values)
+        return rows, ~np.isnan(rows) if is_nan else rows != self.missing_values
 
     def _fit_indicator(self, X: NDArray) -> None:
         self.indicator_ = None
@@ -389,7 +392,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _choose_features(self, observed: Mask) -> None:
         """Find the features of which something is observed."""
-        self._kept_: Mask = observed.any(axis=0)
+        self._kept_: Mask = np.any(observed, axis=0)
         n_empty = int(np.count_nonzero(~self._kept_))
         if n_empty == len(self._kept_):
             raise ValueError(
@@ -427,10 +430,10 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _correction(self, filled: Matrix, visible: Mask) -> Matrix:
         """Give what the autoencoders add, in the mean, to entries that are not visible."""
-        total = np.zeros(filled.shape)
-        for estimator in self.estimators_:
-            total += self._correction_of(estimator, filled, visible)
-        return total / max(1, len(self.estimators_))
+        corrections = [
+            self._correction_of(estimator, filled, visible) for estimator in self.estimators_
+        ]
+        return np.mean(corrections or np.zeros((1, *filled.shape)), axis=0)
 
     def _correction_of(self, estimator: BaseEstimator, filled: Matrix, visible: Mask) -> Matrix:
         code = estimator.transform(self._input(filled, visible))
@@ -499,10 +502,17 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         estimator.fit(X, observed=known, X_corrupted=filled, **params)
 
     def _hide(self, X: Matrix, known: Mask, patterns: Mask, rng: np.random.RandomState) -> _Hidden:
-        """Hide of each row what is missing in another, or, where nothing is, any share of it."""
+        """Hide of each row what is missing in another, or, where nothing is, any share of it.
+
+        One that hides nothing of the row, or all of it, has nothing to teach: others are tried.
+        """
         incomplete = patterns[~patterns.all(axis=1)]
         if len(incomplete):
-            visible = known & incomplete[rng.randint(len(incomplete), size=len(X))]
+            visible = known
+            for _ in range(_N_PATTERNS):
+                found = known & incomplete[rng.randint(len(incomplete), size=len(X))]
+                teaches = (visible == known).all(axis=1) & found.any(axis=1)
+                visible = np.where(teaches[:, None], found, visible)
         else:
             visible = rng.uniform(size=X.shape) < rng.uniform(size=(len(X), 1))
         return _Hidden(X, known, visible, self._on_line(X, visible))

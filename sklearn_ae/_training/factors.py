@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 # The least variance of what is a feature's own, of 1: less would let one feature say all.
 _LEAST_NOISE = 1e-3
-# Keeps matrices of nearly equal columns from being singular.
-_JITTER = 1e-9
 
 
 class Factors(NamedTuple):
@@ -31,12 +29,12 @@ class Factors(NamedTuple):
     """
 
     weights: Matrix
-    uncertainty: NDArray[np.float64]
-    noise: NDArray[np.float64]
+    uncertainty: Matrix
+    noise: Matrix
     n_iter: int
 
     @property
-    def second_moments(self) -> NDArray[np.float64]:
+    def second_moments(self) -> NDArray[np.floating]:
         """Mean products of each feature's weights."""
         return self.weights[:, :, None] * self.weights[:, None] + self.uncertainty
 
@@ -71,7 +69,7 @@ class Factors(NamedTuple):
     def _rows_of(self, factors: Matrix) -> Matrix:
         return self.weights[:, 0] + factors @ self.weights[:, 1:].T
 
-    def _covariances(self, patterns: "_Patterns") -> NDArray[np.float64]:
+    def _covariances(self, patterns: "_Patterns") -> NDArray[np.floating]:
         precision = _precisions(self, patterns)[:, 1:, 1:]
         return np.linalg.inv(precision + np.eye(precision.shape[1]))
 
@@ -93,8 +91,8 @@ def fit_factors(X: Matrix, observed: Mask, n_factors: int, *, max_iter: int, tol
     """Find factors by expectation maximisation over the entries that are observed.
 
     The weights of each feature are a normal distribution, not a point, as in variational Bayes, so
-    that a feature that is seldom observed says little of the factors. With many rows that is
-    maximum likelihood.
+    that a feature that is seldom observed says little of the factors. Before anything is observed
+    it is the standard one; with many rows it all is maximum likelihood.
 
     Parameters
     ----------
@@ -147,8 +145,7 @@ def _iterated(factors: Factors, X: Matrix, observed: Mask, patterns: _Patterns) 
     counts = np.array([len(rows) for rows in patterns.rows])
     values -= values.mean(axis=0)
     variance = values.T @ values + np.tensordot(counts, covariances, axes=1)
-    variance = variance / len(X) + _JITTER * np.eye(len(variance))
-    inverse_root = np.linalg.inv(np.linalg.cholesky(variance))
+    inverse_root = np.linalg.inv(np.linalg.cholesky(variance / len(X)))
     values = np.column_stack([np.ones(len(X)), values @ inverse_root.T])
     moments = np.stack([values[rows].T @ values[rows] for rows in patterns.rows])
     covariances = inverse_root @ covariances @ inverse_root.T
@@ -156,10 +153,8 @@ def _iterated(factors: Factors, X: Matrix, observed: Mask, patterns: _Patterns) 
 
     side = values.shape[1]
     products = (patterns.observed.T @ moments.reshape(len(moments), -1)).reshape(-1, side, side)
-    precision = products / factors.noise[:, None, None] + _JITTER * np.eye(side)
-    # A weight of 1 beside a variance of 1, a thousandth of a row: where nothing is observed.
-    precision[:, 0, 0] += _LEAST_NOISE
-    uncertainty = np.linalg.inv(precision)
+    # Of features of variance 1, weights are of that size before anything is observed.
+    uncertainty = np.linalg.inv(products / factors.noise[:, None, None] + np.eye(side))
     images = X.T @ values
     weights = (uncertainty @ (images / factors.noise[:, None])[:, :, None])[:, :, 0]
     found = Factors(weights, uncertainty, factors.noise, 0)
@@ -169,7 +164,7 @@ def _iterated(factors: Factors, X: Matrix, observed: Mask, patterns: _Patterns) 
     return found._replace(noise=np.maximum(noise, _LEAST_NOISE))
 
 
-def _precisions(factors: Factors, patterns: _Patterns) -> NDArray[np.float64]:
+def _precisions(factors: Factors, patterns: _Patterns) -> NDArray[np.floating]:
     """Give what the observed entries of each pattern say of the factors."""
     side = factors.weights.shape[1]
     by_noise = patterns.observed / factors.noise
@@ -178,7 +173,7 @@ def _precisions(factors: Factors, patterns: _Patterns) -> NDArray[np.float64]:
 
 
 def _factors_of(
-    factors: Factors, X: Matrix, patterns: _Patterns, covariances: NDArray[np.float64]
+    factors: Factors, X: Matrix, patterns: _Patterns, covariances: NDArray[np.floating]
 ) -> Matrix:
     """Give the mean of the factors of each row."""
     taken = _precisions(factors, patterns)[:, 1:, 0]
