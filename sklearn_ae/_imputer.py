@@ -437,7 +437,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
 
     def _correction_of(self, estimator: BaseEstimator, filled: Matrix, visible: Mask) -> Matrix:
         code = estimator.transform(self._input(filled, visible))
-        rebuilt = np.asarray(estimator.inverse_transform(code), dtype=np.float64)
+        rebuilt: Matrix = np.asarray(estimator.inverse_transform(code), dtype=np.float64)
         rebuilt = self._units_.within(rebuilt[:, : filled.shape[1]])
         return np.where(visible, 0.0, rebuilt - filled)
 
