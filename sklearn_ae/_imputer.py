@@ -158,7 +158,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         Whether columns that say what was missing follow the features, as
         :class:`~sklearn.impute.MissingIndicator` gives them.
     keep_empty_features : bool, default=False
-        Whether features of which `fit` observes nothing are kept, as zeros.
+        Whether features of which `fit` observes nothing are kept, and filled with zeros.
     random_state : int, RandomState instance or None, default=None
         Of the entries that are hidden, of the rows that are held out, of the autoencoders that are
         fitted without one being given, and of draws.
@@ -327,7 +327,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         X, observed = self._check(X)
         filled = self._filled(X[:, self._kept_], observed[:, self._kept_])
         if self.keep_empty_features:
-            kept, filled = filled, np.zeros(X.shape, dtype=X.dtype)
+            kept, filled = filled, np.where(observed, X, X.dtype.type(0))
             filled[:, self._kept_] = kept
         if self.indicator_ is not None:
             filled = np.hstack([filled, self.indicator_.transform(X).astype(filled.dtype)])
