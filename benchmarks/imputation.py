@@ -219,11 +219,16 @@ def of_tables(
             )
             for share in shares
         ]
-        + [("s", "", *(f"{np.mean(seconds[of]):.2f}" for of in names))],
+        + [("s", "", *(written(np.mean(seconds[of]), 2) for of in names))],
     )
     worst = max(of_case["over factors"] for of_case in means.values())
     report.end(f"{title}: error over that of factor analysis, greatest of a table", worst, 1.01)
     return means
+
+
+def written(seconds: float, digits: int) -> str:
+    """Write seconds, of what was not timed none."""
+    return "-" if np.isnan(seconds) else f"{seconds:.{digits}f}"
 
 
 def mean(results: list[dict[str, float]], of: str) -> float:
@@ -328,7 +333,7 @@ def images(report: Report) -> None:
                 "the images": X[first],
             }
             yield name, *(f"{found[name][of].error:.4f}" for of in names)
-            yield "s", *(f"{found[name][of].seconds:.0f}" for of in names)
+            yield "s", *(written(found[name][of].seconds, 0) for of in names)
 
     report.table("Fashion-MNIST: error of hidden pixels, of 1", ("hidden", *names), lines())
     plot_images(shown, loaded.image_shape, report.picture)
