@@ -68,7 +68,8 @@ def test_half_of_a_table_is_filled_better_than_by_imputers_of_scikit_learn():
     assert ours < error(imputer.transform(incomplete), rows, hidden)
 
 
-def test_halves_of_images_are_completed():
+def test_halves_of_images_are_completed(monkeypatch):
+    monkeypatch.setattr(_imputer, "_N_FOLDS", 2)
     images = load_digits().data[:600]
     hidden = np.zeros((600, 8, 8), dtype=bool)
     hidden[::3, :4] = True

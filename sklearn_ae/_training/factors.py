@@ -131,7 +131,9 @@ def _principal(X: Matrix, n_factors: int) -> Factors:
     """Give principal components of the rows as they stand."""
     n_samples, n_features = X.shape
     n_factors = min(n_factors, n_samples, n_features)
-    _, singular, components = randomized_svd(X, n_factors, random_state=0)
+    _, singular, components = randomized_svd(
+        X, n_factors, power_iteration_normalizer="QR", random_state=0
+    )
     weights = np.zeros((n_features, 1 + n_factors))
     weights[:, 1:] = components.T * singular / np.sqrt(n_samples)
     noise: Matrix = np.maximum(1 - np.square(weights).sum(axis=1), 0.1)
