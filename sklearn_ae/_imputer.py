@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import (
     FLOAT_DTYPES,
     check_is_fitted,
@@ -31,9 +29,9 @@ from sklearn_ae._compat import (
     warn,
 )
 from sklearn_ae._fitting import unchanged_on_failure
-from sklearn_ae._training.batches import Rows
+from sklearn_ae._routing import RoutingToFit
 from sklearn_ae._training.factors import Mask, Matrix, fit_factors
-from sklearn_ae._training.statistics import moments
+from sklearn_ae._training.incomplete import Hidden, Units, hidden_like_others
 
 # Factors at most, rows for each of them, and rows that all is fitted on at most.
 _MOST_FACTORS, _ROWS_BY_FACTOR, _MOST_ROWS = 32, 12, 10_000
@@ -44,8 +42,6 @@ _N_FOLDS, _LEAST_ROWS = 5, 20
 # Rows for each autoencoder, about: fewer are taken several times, with other entries hidden, but
 # no more often.
 _ROWS_TO_LEARN, _MOST_COPIES = 10_000, 10
-# Other rows of which what is missing is tried.
-_N_PATTERNS = 4
 # Rows that are filled at a time.
 _ROWS_AT_ONCE = 1_000
 
@@ -60,75 +56,7 @@ class _Completer(AutoencoderTransformer):
         pass
 
 
-class _Units(NamedTuple):
-    """Around the mean of each feature, in its deviation, and the ends that are taken for its own.
-
-    An extreme that several entries share is an end, such as black; one of a single entry is not,
-    and entries may lie beyond it by as much as all that were observed lie apart. Where most
-    features have the same two ends, as pixels have, they are in one unit, and so is the deviation.
-    """
-
-    mean: Matrix
-    deviation: Matrix
-    low: Matrix
-    high: Matrix
-
-    @classmethod
-    def of(cls, X: NDArray, observed: Mask) -> Self:
-        """Give the units of rows."""
-        found = moments(Rows(X, observed=observed))
-        is_low, is_high = (
-            (observed & (extreme == X)).sum(axis=0) > 1 for extreme in (found.low, found.high)
-        )
-        ends = np.column_stack([found.low, found.high])[is_low & is_high & (found.deviation > 0)]
-        _, counts = np.unique(ends, axis=0, return_counts=True)
-        is_common = counts.max(initial=0) > X.shape[1] / 2
-        deviation = np.where(is_common, found.common_deviation, found.deviation)
-        spread = found.high - found.low
-        return cls(
-            found.mean,
-            np.where(deviation > 0, deviation, 1.0),
-            np.where(is_low, found.low, found.low - spread),
-            np.where(is_high, found.high, found.high + spread),
-        )
-
-    def inside(self, X: NDArray, observed: Mask) -> Matrix:
-        """Take rows between the ends to the units, with 0 where nothing is observed."""
-        X = np.clip(np.where(observed, X, self.mean), self.low, self.high)
-        return (X - self.mean) / self.deviation
-
-    def outside(self, inside: Matrix) -> Matrix:
-        """Take rows from the units, and between the ends."""
-        return np.clip(inside * self.deviation + self.mean, self.low, self.high)
-
-    def within(self, inside: Matrix) -> Matrix:
-        """Take rows in the units between the ends."""
-        return (self.outside(inside) - self.mean) / self.deviation
-
-
-class _Hidden(NamedTuple):
-    """Rows in units, which of their entries are known, and which of these are left visible.
-
-    `filled` has what the factors say in place of those that are not.
-    """
-
-    X: Matrix
-    known: Mask
-    visible: Mask
-    filled: Matrix
-
-    @property
-    def entries(self) -> Mask:
-        """Those that were hidden."""
-        return self.known & ~self.visible
-
-    @property
-    def left(self) -> Matrix:
-        """What the factors leave of them."""
-        return np.where(self.entries, self.X - self.filled, 0.0)
-
-
-class AutoencoderImputer(TransformerMixin, BaseEstimator):
+class AutoencoderImputer(TransformerMixin, RoutingToFit, BaseEstimator):
     """Imputation of missing entries by autoencoders that correct a linear model.
 
     A factor analysis of the entries that are observed says what those of a row that are missing
@@ -282,14 +210,13 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             If no entry is observed, or the autoencoder does not take the rows. The imputer is then
             as it was.
         """
-        if get_config().get("enable_metadata_routing"):
-            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        fit_params = self._of_estimator(fit_params)
         with unchanged_on_failure(self):
             X, observed = self._check(X, reset=True)
             self._fit_indicator(X)
             self._choose_features(observed)
             X, observed = X[:, self._kept_], observed[:, self._kept_]
-            self._units_ = _Units.of(X, observed)
+            self._units_ = Units.of(X, observed)
             rng = check_random_state(self.random_state)
             some = rng.permutation(len(X))[:_MOST_ROWS]
             params = _check_method_params(X, {"y": y, **fit_params}, indices=some)
@@ -351,18 +278,6 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         if self.indicator_ is None:
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Give what metadata goes where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            That of `fit` goes to the autoencoders'.
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        estimator = AutoencoderTransformer() if self.estimator is None else self.estimator
-        return MetadataRouter(owner=self).add(estimator=estimator, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -453,7 +368,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
         """Fit autoencoders, and find how much of what they add is taken."""
         self._is_told_ = self.estimator is None
         self.estimators_: list[BaseEstimator] = []
-        tried: list[tuple[_Hidden, Matrix]] = []
+        tried: list[tuple[Hidden, Matrix]] = []
         for train, held_out in self._folds(X, known, rng):
             estimator = self._autoencoder(X.shape[1], rng)
             rows = np.tile(train, np.clip(round(_ROWS_TO_LEARN / len(train)), 1, _MOST_COPIES))
@@ -490,7 +405,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             random_state=rng.randint(np.iinfo(np.int32).max),
         )
 
-    def _fit_on(self, estimator: BaseEstimator, hidden: _Hidden, params: dict[str, Any]) -> None:
+    def _fit_on(self, estimator: BaseEstimator, hidden: Hidden, params: dict[str, Any]) -> None:
         """Fit an autoencoder to make of filled rows what is known of them."""
         filled = self._input(hidden.filled, hidden.visible)
         if not has_fit_parameter(estimator, "X_corrupted"):
@@ -501,23 +416,12 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             X, known = np.hstack([X, known]), np.hstack([known, np.zeros_like(known)])
         estimator.fit(X, observed=known, X_corrupted=filled, **params)
 
-    def _hide(self, X: Matrix, known: Mask, patterns: Mask, rng: np.random.RandomState) -> _Hidden:
-        """Hide of each row what is missing in another, or, where nothing is, any share of it.
+    def _hide(self, X: Matrix, known: Mask, patterns: Mask, rng: np.random.RandomState) -> Hidden:
+        """Hide of each row what is missing in another."""
+        visible = hidden_like_others(known, patterns, rng)
+        return Hidden(X, known, visible, self._on_line(X, visible))
 
-        One that hides nothing of the row, or all of it, has nothing to teach: others are tried.
-        """
-        incomplete = patterns[~patterns.all(axis=1)]
-        if len(incomplete):
-            visible = known
-            for _ in range(_N_PATTERNS):
-                found = known & incomplete[rng.randint(len(incomplete), size=len(X))]
-                teaches = (visible == known).all(axis=1) & found.any(axis=1)
-                visible = np.where(teaches[:, None], found, visible)
-        else:
-            visible = rng.uniform(size=X.shape) < rng.uniform(size=(len(X), 1))
-        return _Hidden(X, known, visible, self._on_line(X, visible))
-
-    def _shrinkage(self, tried: list[tuple[_Hidden, Matrix]]) -> float:
+    def _shrinkage(self, tried: list[tuple[Hidden, Matrix]]) -> float:
         """Find how much of the autoencoders' mean is to be left out.
 
         Each was tried alone, on rows that it did not see. Of their mean less is chance, which is
@@ -537,7 +441,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):
             return 1.0
         return 1 - min(1.0, agreeing * each / (alone * together))
 
-    def _spread(self, tried: list[tuple[_Hidden, Matrix]], rng: np.random.RandomState) -> float:
+    def _spread(self, tried: list[tuple[Hidden, Matrix]], rng: np.random.RandomState) -> float:
         """Find the share of what the factors leave that is still left of what was held out."""
         left = drawn = 0.0
         for hidden, added in tried:

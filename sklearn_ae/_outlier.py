@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context, get_config
+from sklearn import config_context
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
 from sklearn_ae._fitting import unchanged_on_failure
+from sklearn_ae._routing import RoutingToFit
 
 if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors
@@ -41,7 +41,7 @@ class _Denoiser(AutoencoderTransformer):
         pass
 
 
-class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
     """Outlier detection by what an autoencoder leaves of a row, and by its neighbours.
 
     An autoencoder that has learnt the rows it was given rebuilds others that are like them. What
@@ -168,8 +168,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             If `n_neighbors` is not less than the number of rows, or the autoencoder does not take
             them. The detector is then as it was.
         """
-        if get_config().get("enable_metadata_routing"):
-            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        fit_params = self._of_estimator(fit_params)
         with unchanged_on_failure(self):
             X = self._check(X, reset=True, ensure_min_samples=2)
             rng = check_random_state(self.random_state)
@@ -254,18 +253,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             error = np.square(self._left(rows, self._rebuilt(rows)))
         error = np.minimum(error, np.finfo(np.float64).max / self.n_features_in_)
         return error if per_feature else error.mean(axis=1)
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Give what metadata goes where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            That of `fit` goes to the autoencoder's.
-        """
-        mapping = MethodMapping().add(caller="fit", callee="fit")
-        estimator = AutoencoderTransformer() if self.estimator is None else self.estimator
-        return MetadataRouter(owner=self).add(estimator=estimator, method_mapping=mapping)
 
     def _check(self, X: ArrayLike, **options: Any) -> NDArray:
         """Give checked rows in their own type, which says something to an autoencoder."""

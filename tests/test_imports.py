@@ -14,18 +14,23 @@ import sklearn_ae
 PACKAGE = Path(sklearn_ae.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
+
+def of_public_names(*, is_autoencoder):
+    """Give the modules of the autoencoders, or of all else that is public."""
+    return {
+        Path(inspect.getfile(inspect.unwrap(public))).stem
+        for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
+        if hasattr(public, "encoder_") is is_autoencoder
+    }
+
+
 # From the top: a part imports from those below it. A new module gets its place here.
 LAYERS = [
     {"__init__"},
     # What asks any estimator for public methods, and the estimators.
-    *(
-        {
-            Path(inspect.getfile(inspect.unwrap(public))).stem
-            for public in map(sklearn_ae.__dict__.get, sklearn_ae.__all__)
-            if hasattr(public, "encoder_") is is_autoencoder
-        }
-        for is_autoencoder in (False, True)
-    ),
+    of_public_names(is_autoencoder=False),
+    {"_routing"},
+    of_public_names(is_autoencoder=True),
     {"_base"},
     {"_fitting"},
     {"_holding_out", "_fit_task"},

@@ -1,6 +1,7 @@
 """Imputation: what is filled, what it learns from, and what it takes."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -186,34 +187,62 @@ def test_of_complete_rows_shares_are_hidden_at_random(quick):
     )
 
 
+class Watched(AutoencoderTransformer):
+    """Says what it is fitted to."""
+
+    seen: ClassVar[list] = []
+
+    def fit(self, X, y=None, *, observed, X_corrupted, sample_weight=None):
+        self.seen.append((X, observed, X_corrupted, sample_weight))
+        return super().fit(X, observed=observed, X_corrupted=X_corrupted)
+
+
+@pytest.fixture
+def watched():
+    Watched.seen.clear()
+    return Watched(4, hidden_layer_sizes=(8,), max_epochs=1, early_stopping=False)
+
+
 @FEW_EPOCHS
-def test_what_is_hidden_has_the_patterns_of_other_rows(monkeypatch):
-    seen = []
-
-    class Watched(AutoencoderTransformer):
-        def fit(self, X, y=None, *, observed, X_corrupted):
-            seen.append((X, observed, X_corrupted))
-            return super().fit(X, observed=observed, X_corrupted=X_corrupted)
-
+def test_what_is_hidden_has_the_patterns_of_other_rows(watched):
     rows = X.copy()
     rows[::3, :4] = np.nan
     rows[1::3, 8:] = np.nan
-    watched = Watched(4, hidden_layer_sizes=(8,), max_epochs=1, early_stopping=False)
     AutoencoderImputer(watched, random_state=0).fit(rows)
-    assert len(seen) == 5
-    for targets, observed, filled in seen:
-        assert_array_equal(filled.shape, targets.shape)
+    assert len(Watched.seen) == 5
+    for targets, observed, filled, _ in Watched.seen:
         is_hidden = observed & (np.abs(filled - targets) > 1e-12)
         patterns = {tuple(one) for one in is_hidden | ~observed}
         blocks = [np.arange(13) < 4, np.arange(13) >= 8]
         assert patterns == {tuple(one) for one in (*blocks, blocks[0] | blocks[1])}
 
 
-def test_at_most_so_many_rows_are_learnt_from(monkeypatch, quick):
+@FEW_EPOCHS
+def test_what_counts_is_what_was_observed(watched):
+    AutoencoderImputer(watched, random_state=0).fit(INCOMPLETE)
+    deviation = np.nanstd(INCOMPLETE, axis=0)
+    inside = (INCOMPLETE - np.nanmean(INCOMPLETE, axis=0)) / deviation
+    known = {tuple(row) for row in np.nan_to_num(inside).round(6)}
+    for targets, observed, _, _ in Watched.seen:
+        assert {tuple(row) for row in np.where(observed, targets, 0.0).round(6)} <= known
+
+
+@FEW_EPOCHS
+def test_at_most_so_many_rows_are_learnt_from_and_weights_stay_with_theirs(watched, monkeypatch):
     monkeypatch.setattr(_imputer, "_MOST_ROWS", 50)
-    weights = np.ones(len(X))
-    imputer = AutoencoderImputer(random_state=0).fit(INCOMPLETE, sample_weight=weights)
-    assert np.isfinite(imputer.transform(INCOMPLETE)).all()
+    AutoencoderImputer(watched, random_state=0).fit(X, sample_weight=X[:, 0])
+    assert len(np.unique(np.vstack([targets for targets, *_ in Watched.seen]), axis=0)) == 50
+    for targets, _, _, weight in Watched.seen:
+        assert_allclose(targets[:, 0], (weight - X[:, 0].mean()) / X[:, 0].std())
+
+
+def test_the_autoencoders_are_told_what_is_observed(quick):
+    imputer = AutoencoderImputer(random_state=0).fit(INCOMPLETE)
+    rows = np.zeros((2, 26))
+    rows[0, 13:] = 1
+    for autoencoder in imputer.estimators_:
+        codes = autoencoder.transform(rows)
+        assert np.abs(codes[0] - codes[1]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -242,8 +271,12 @@ def test_images_are_completed_by_convolutions():
         8, image_shape=(8, 8), channels=(4,), max_epochs=1, early_stopping=False, random_state=0
     )
     imputer = AutoencoderImputer(convolutions, keep_empty_features=True, random_state=0)
-    filled = imputer.fit_transform(np.r_[load_digits().data[100:120], images])
-    assert np.isfinite(filled).all()
+    complete = load_digits().data[100:120]
+    filled = imputer.fit_transform(np.r_[complete, images])
+    assert {type(one) for one in imputer.estimators_} == {ConvAutoencoderTransformer}
+    by_mean = SimpleImputer().fit_transform(np.r_[complete, images])
+    truth = load_digits().data[np.r_[100:120, :100]]
+    assert np.square(filled - truth).sum() < np.square(by_mean - truth).sum()
 
 
 # Draws
