@@ -1,6 +1,7 @@
 """Outlier detection: what is found, what a score is made of, and what it takes."""
 
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -79,22 +80,23 @@ def test_what_breaks_a_relation_is_found_though_each_value_is_usual():
 # What a score is made of
 
 
-def test_scores_are_of_what_is_left_and_of_the_distance(fitted):
+def test_scores_are_of_what_is_left_and_of_the_distance():
+    """Of the first twice. Here no row counts as trained on, whose error would be raised."""
+    pca = FrozenEstimator(PCA(8).fit(ZEROS[1::2]))
+    detector = AutoencoderOutlierDetector(pca, novelty=True, random_state=0).fit(ZEROS[::2])
+    detector._is_trained_[:] = False
     # Beyond the range of the rows that were fitted a distance is made of two, here it is one.
     rows = np.clip(np.r_[ZEROS[1::2], OTHERS[:50]], *np.percentile(ZEROS[::2], [0, 100], axis=0))
-    error = fitted.reconstruction_error(rows)
-    distance = NearestNeighbors(n_neighbors=5).fit(ZEROS[::2]).kneighbors(rows)[0][:, -1]
-    of_fitted = fitted.reconstruction_error(ZEROS[::2])
-    to_others = NearestNeighbors(n_neighbors=5).fit(ZEROS[::2]).kneighbors()[0][:, -1]
-    expected = 0
-    for found, usual in ((error, of_fitted), (distance**2, to_others**2)):
-        first, middle, third = np.percentile(np.log(usual), [25, 50, 75])
-        expected = expected - (np.log(found) - middle) / max(third - first, 0.5)
-    assert_allclose(fitted.score_samples(rows), expected, rtol=1e-2, atol=1e-2)
+    neighbors = NearestNeighbors(n_neighbors=5).fit(ZEROS[::2])
+    both = np.log([detector.reconstruction_error(rows), neighbors.kneighbors(rows)[0][:, -1] ** 2])
+    expected = [2.0, 1.0] @ ((both.T - detector._usual_) / detector._spread_).T
+    found = detector.score_samples(rows)
+    # Of a distance the unit is a power of two, which is a constant of the logarithms.
+    assert_allclose(found - found.mean(), expected.mean() - expected, rtol=1e-2, atol=1e-2)
 
 
-def test_a_typical_row_has_an_error_of_about_one(fitted):
-    assert 0.8 < np.median(fitted.reconstruction_error(ZEROS[::2])) < 1.2
+def test_a_new_row_that_is_typical_has_an_error_of_about_one(fitted):
+    assert 0.7 < np.median(fitted.reconstruction_error(ZEROS[1::2])) < 1.4
     of_features = fitted.reconstruction_error(OTHERS, per_feature=True)
     assert of_features.shape == OTHERS.shape
     assert_allclose(of_features.mean(axis=1), fitted.reconstruction_error(OTHERS))
@@ -113,9 +115,32 @@ def test_decisions_follow_scores_and_offset(fitted):
     assert_array_equal(fitted.predict(X), np.where(scores < fitted.offset_, -1, 1))
 
 
-def test_auto_is_tukeys_fence(fitted):
-    first, third = np.percentile(fitted.score_samples(ZEROS[::2]), [25, 75])
-    assert fitted.offset_ == pytest.approx(first - 1.5 * (third - first))
+def test_auto_is_a_fence(fitted):
+    first, median = np.percentile(fitted.score_samples(ZEROS[::2]), [25, 50])
+    assert fitted.offset_ == pytest.approx(first - 2 * (median - first))
+
+
+def test_rows_that_were_fitted_have_scores_like_new_ones():
+    """Else more than the share that is asked for would fall below the threshold."""
+    shares, without = [], []
+    for digit in range(6):
+        rows = X[digit == Y]
+        detector = AutoencoderOutlierDetector(novelty=True, contamination=0.1, random_state=0)
+        detector.fit(rows[::2])
+        shares.append((detector.predict(rows[1::2]) == -1).mean())
+        trained = detector._is_trained_.copy()
+        detector._is_trained_[:] = False
+        threshold = np.percentile(detector.score_samples(rows[::2][trained]), 10)
+        without.append((detector.score_samples(rows[1::2]) < threshold).mean())
+    assert np.mean(shares) < 0.16 < 0.2 < np.mean(without)
+
+
+def test_no_score_is_corrected_of_a_row_that_was_not_trained_on():
+    """Whatever is left of all alike needs none."""
+    pca = FrozenEstimator(PCA(8).fit(X))
+    detector = AutoencoderOutlierDetector(pca, random_state=0).fit(X[::2])
+    assert detector._slope_ < 1.3
+    assert abs(detector._intercept_) < 0.3
 
 
 @pytest.mark.parametrize("contamination", [0.05, 0.3])
@@ -127,9 +152,10 @@ def test_a_share_of_the_rows_is_taken_for_outliers(contamination):
 
 def test_a_row_that_was_fitted_is_no_neighbour_of_itself():
     detector = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(ZEROS)
-    distances = detector._distances(ZEROS) * detector._unit_
+    measured = detector._measure(ZEROS, detector._rebuilt(ZEROS))
     others = NearestNeighbors(n_neighbors=5).fit(ZEROS).kneighbors()[0][:, -1]
-    assert_allclose(distances, others)
+    assert_allclose(np.exp(measured.distance / 2) * detector._unit_, others, rtol=1e-4)
+    assert_array_equal(measured.trained, detector._is_trained_)
 
 
 # Far out
@@ -203,6 +229,31 @@ def test_one_that_is_fitted_stays_fitted():
     assert_array_equal(detector.estimator_.transform(X), pca.transform(X))
 
 
+class Recorded(PCA):
+    """What was fitted, and with what."""
+
+    seen: ClassVar[dict] = {}
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.seen.update(X=X, y=y, sample_weight=sample_weight)
+        return super().fit(X)
+
+
+@pytest.mark.parametrize(("n_rows", "n_trained"), [(4, 4), (30, 24), (400, 320), (1500, 1300)])
+def test_some_rows_are_kept_from_the_autoencoder(n_rows, n_trained):
+    told = {"y": np.arange(n_rows), "sample_weight": np.arange(n_rows) + 0.5}
+    AutoencoderOutlierDetector(Recorded(2), random_state=0).fit(X[:n_rows], **told)
+    assert len(Recorded.seen["X"]) == n_trained == len(np.unique(Recorded.seen["y"]))
+    assert_array_equal(Recorded.seen["X"], X[Recorded.seen["y"]])
+    assert_array_equal(Recorded.seen["sample_weight"], Recorded.seen["y"] + 0.5)
+
+
+@pytest.fixture
+def nothing_held_out(monkeypatch):
+    monkeypatch.setattr("sklearn_ae._outlier._HELD_OUT", 0.0)
+
+
+@pytest.mark.usefixtures("nothing_held_out")
 def test_a_y_and_types_reach_the_autoencoder():
     told = AutoencoderOutlierDetector(small(target_weight=4)).fit(X, Y)
     assert_array_equal(told.estimator_.transform(X), small(target_weight=4).fit(X, Y).transform(X))
@@ -269,6 +320,7 @@ def test_it_ends_a_pipeline_of_frames():
     assert_array_equal(pipeline[-1].feature_names_in_, frame.columns)
 
 
+@pytest.mark.usefixtures("nothing_held_out")
 @pytest.mark.parametrize("routed", [False, True])
 def test_weights_reach_the_autoencoder(routed):
     weight = np.r_[np.ones(100), np.zeros(100)]
@@ -312,6 +364,7 @@ def test_scores_need_a_fit():
             getattr(detector, method)(X)
 
 
+@pytest.mark.usefixtures("nothing_held_out")
 def test_the_default_has_no_shortcut_and_takes_noise():
     detector = AutoencoderOutlierDetector(novelty=True, random_state=0).fit(X[:100])
     estimator = detector.estimator_
