@@ -6,6 +6,7 @@ from sklearn_ae._density import LatentDensity
 from sklearn_ae._imputer import AutoencoderImputer
 from sklearn_ae._interpolate import interpolate
 from sklearn_ae._outlier import AutoencoderOutlierDetector
+from sklearn_ae._persistence import load, save
 from sklearn_ae._variational import VariationalAutoencoderTransformer
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "LatentDensity",
     "VariationalAutoencoderTransformer",
     "interpolate",
+    "load",
+    "save",
 ]
 __version__ = "0.1.0"

@@ -257,6 +257,14 @@ class Specification:
         net.module = self  # the weights are in module_, and in a pickle once
         return net
 
+    def restored(self, state: dict[str, Any]) -> AutoencoderNet:
+        """Build the net that a state is of; on the CPU where its device is lacking."""
+        on_cpu = replace(self, parameters={**self.parameters, "device": "cpu"})
+        net = on_cpu.build_net(on_cpu())
+        net.module = self
+        net.take(state)
+        return net
+
     @property
     def estimator(self) -> _Building:
         """An estimator of these parameters that is not fitted, and knows the width of the code."""

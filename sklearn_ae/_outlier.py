@@ -8,19 +8,26 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_method_params, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
-from sklearn_ae._compat import HasMethods, Interval, StrOptions, _fit_context
+from sklearn_ae._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_method_params,
+    _fit_context,
+)
 from sklearn_ae._fitting import unchanged_on_failure
 from sklearn_ae._routing import RoutingToFit
 
 # Of the autoencoder that is fitted without one being given: codes at most, the noise in deviations,
 # the share of rows that it leaves out where some may be outliers; units of its layer, of which more
-# follow the rows closer, wanted where all are typical, as far as time allows; and its batches.
+# follow the rows closer, wanted where all are typical, as far as time allows.
 _MOST_CODES, _NOISE, _TRIM = 128, 0.15, 0.2
 _LEAST_HIDDEN, _MOST_HIDDEN, _MOST_WEIGHTS = 128, 512, 2**16
-_LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 8, 256, 25
+# Its batches, whose number is by whether all rows are typical.
+_LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 8, 256, {True: 40, False: 25}
 # With fewer rows than these, the most units, and epochs, which are more overhead than arithmetic.
 _FEW_ROWS, _MOST_HIDDEN_OF_FEW, _EPOCHS_OF_FEW = 400, 256, 10
 # Rows that it is not fitted to: a share, how many at most, and how many have a deviation.
@@ -299,20 +306,21 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
             return clone(self.estimator)
         n_samples, n_features = X.shape
         are_few = n_samples < _FEW_ROWS
-        n_hidden = _LEAST_HIDDEN
+        n_hidden, n_batches = _LEAST_HIDDEN, _BATCHES[bool(self.novelty)]
         if self.novelty:
             most = _MOST_HIDDEN_OF_FEW if are_few else _MOST_HIDDEN
             n_hidden = int(np.clip(_MOST_WEIGHTS // n_features, _LEAST_HIDDEN, most))
         return _Denoiser(
             min(n_features, _MOST_CODES),
             hidden_layer_sizes=(n_hidden,),
+            activation="relu",
             linear_shortcut=False,
             noise="gaussian",
             noise_level=_NOISE * _deviation(X),
             trim=0.0 if self.novelty else _TRIM,
             early_stopping=False,
             max_epochs=_EPOCHS_OF_FEW if are_few else "auto",
-            batch_size=int(np.clip(n_samples // _BATCHES, _LEAST_BATCH, _GREATEST_BATCH)),
+            batch_size=int(np.clip(n_samples // n_batches, _LEAST_BATCH, _GREATEST_BATCH)),
             # Of few rows so little is left that float32 has few digits of it.
             precision="float64" if are_few else "float32",
             random_state=rng.randint(np.iinfo(np.int32).max),

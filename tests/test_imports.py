@@ -29,7 +29,8 @@ LAYERS = [
     {"__init__"},
     # What asks any estimator for public methods, and the estimators.
     of_public_names(is_autoencoder=False),
-    {"_routing"},
+    {"_description", "_routing"},
+    {"_archive"},
     of_public_names(is_autoencoder=True),
     {"_base"},
     {"_fitting"},
@@ -39,7 +40,7 @@ LAYERS = [
     {"_parameters"},
     {"_training"},
     {"nn", "noise", "datasets", "inspection"},
-    {"_validation"},
+    {"_validation", "exceptions"},
     {"_compat"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

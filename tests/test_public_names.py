@@ -63,7 +63,10 @@ def own_methods(cls):
 
 
 METHODS = {path: method for cls in CLASSES.values() for path, method in own_methods(cls)}
+# An error has the parameters of all errors.
+ERRORS = {path for path, public in CLASSES.items() if issubclass(public, Exception)}
 DOCUMENTED = {**CLASSES, **FUNCTIONS, **METHODS}
+DOCUMENTED = {path: public for path, public in DOCUMENTED.items() if path not in ERRORS}
 
 
 @pytest.fixture

@@ -25,6 +25,18 @@ from sklearn_ae._training.random import draws
 from sklearn_ae._validation import with_dtype, without_mask
 from sklearn_ae.noise import Noise
 
+# What training finds besides the weights; the last is of a variational net.
+_FOUND = (
+    "best_epoch_",
+    "best_loss_",
+    "start_loss_",
+    "starts_at_pca_",
+    "shrinkage_",
+    "interrupted_",
+    "least_",
+    "active_units_",
+)
+
 
 class AutoencoderNet(TrainedNet):
     """A skorch net whose rows are their own target.
@@ -221,6 +233,35 @@ class AutoencoderNet(TrainedNet):
         net.forget_steps()
         return net
 
+    # What a file holds of a net: what its parameters do not say.
+
+    def state(self, *, steps: bool) -> dict[str, Any]:
+        """Give what training has made, in Python's own types and tensors.
+
+        Parameters
+        ----------
+        steps : bool
+            Whether that of the optimizer, twice as long as the weights with Adam, is part of it.
+        """
+        return {
+            "device": self.device,
+            "weights": dict(self.module_.state_dict()),
+            "history": [dict(row) for row in self.history_],
+            "generator": self.generator_.get_state(),
+            "found": {name: vars(self)[name] for name in _FOUND if name in vars(self)},
+            "steps": self.optimizer_.state_dict()["state"] if steps else {},
+        }
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Take a state, and go to its device where there is one; skorch warns where not."""
+        self.module_.load_state_dict(state["weights"])
+        self.history_ = History(state["history"])
+        self.generator_.set_state(state["generator"])
+        self.__dict__.update(state["found"])
+        kept = self.optimizer_.state_dict()
+        self.optimizer_.load_state_dict({**kept, "state": state["steps"]})
+        self.__setstate__({"device": state["device"]})
+
     # skorch pickles and copies by bytes that plain pickle writes, which knows nothing of what a
     # notebook or a function defines, and hides it from cloudpickle.
 
@@ -254,7 +295,7 @@ class AutoencoderNet(TrainedNet):
         if parts["device"] != "cpu":
             found = get_map_location(parts["device"])
             self.device = str(self._check_device(parts["device"], found))
-            _move(parts, self.device)
+            _move(self.__dict__, self.device)
 
     # Using
 
