@@ -205,10 +205,7 @@ class Specification:
             )
         estimator = self.estimator
         dtype = PRECISIONS[estimator.precision]
-        encoder, decoder = estimator._build_module(
-            self.n_features, Generator().manual_seed(self.module_seed)
-        )
-        encoder, decoder = encoder.to(dtype), decoder.to(dtype)
+        encoder, decoder = self.halves()
         # The rows may be the user's own, and the code is looked at after the decoder.
         always_copy = (
             callable(estimator.loss)
@@ -222,6 +219,14 @@ class Specification:
         if self.target is not None:
             module.target_head = self.target.head(self.encoding_dim, dtype)
         return module
+
+    def halves(self) -> tuple[nn.Module, nn.Module]:
+        """Build encoder and decoder alone."""
+        estimator = self.estimator
+        dtype = PRECISIONS[estimator.precision]
+        generator = Generator().manual_seed(self.module_seed)
+        encoder, decoder = estimator._build_module(self.n_features, generator)
+        return encoder.to(dtype), decoder.to(dtype)
 
     def build_net(self, module: Autoencoder | None = None) -> AutoencoderNet:
         """Build the net, ready to train: on a new network, or on one that was built before."""

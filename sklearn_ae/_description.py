@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 from sklearn_ae._archive import check_members
 from sklearn_ae._building import Specification
@@ -468,13 +469,29 @@ class _Builder:
         return specification.restored(state)
 
 
+class _Nowhere(TorchFunctionMode):
+    """Takes what asks for a device to the one that has no memory."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **(kwargs | {"device": "meta"} if "device" in kwargs else kwargs))
+
+
 def _check_layers(specification: Specification, weights: Mapping[str, Any]) -> None:
     """Check weights against layers that take no memory, so that crafted ones ask for none."""
+    if len(specification.units.shift) != specification.n_features:
+        raise LoadError(
+            f"units of {len(specification.units.shift)} features are described where the "
+            f"parameters ask for {specification.n_features}."
+        )
     try:
-        with torch.device("meta"):
-            layers = specification()
+        with torch.device("meta"), _Nowhere():
+            halves = specification.halves()
     except Exception:  # of layers of the user's own, which need not know of such a device
         return
+    layers = nn.ModuleDict(dict(zip(("encoder", "decoder"), halves, strict=True)))
     for name, layer in layers.state_dict().items():
         found = weights.get(name)
         if isinstance(layer, Tensor) and (

@@ -1,0 +1,586 @@
+"""Saving and loading without pickle: what comes back, what is refused, and what never breaks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from _testing import SMALL, having, small, with_parameters
+from numpy.testing import assert_array_equal
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import EpochScoring
+from skorch.exceptions import DeviceWarning
+from torch import nn
+
+import sklearn_ae
+from sklearn_ae import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    LatentDensity,
+    load,
+    save,
+)
+from sklearn_ae.exceptions import LoadError
+
+X, Y = load_digits(return_X_y=True)
+X, Y = X[:120], Y[:120]
+GAPS = np.where(np.random.RandomState(0).uniform(size=X.shape) < 0.1, np.nan, X)
+
+
+def encoder_of_mine(in_features, out_features):
+    return nn.Sequential(nn.Linear(in_features, 8), nn.Tanh(), nn.Linear(8, out_features))
+
+
+def quartic(output, target):
+    return (output - target) ** 4
+
+
+class Doubling(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        self.factor_ = 2.0
+        return self
+
+    def transform(self, X):
+        return self.factor_ * X
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skae"
+
+
+def through(path, estimator, **options):
+    """Save an estimator and load it."""
+    save(estimator, path)
+    return load(path, **options)
+
+
+# What comes back
+
+VARIANTS = {
+    "plain": {},
+    "classes": {"target_weight": 1.0},
+    "tied": {"tied_weights": True, "optimizer": torch.optim.RMSprop, "precision": "float64"},
+    "noise": {"noise": "gaussian", "noise_level": np.linspace(0.1, 1, 64), "trim": 0.1},
+    "layers": {"encoder": nn.Linear, "decoder": nn.Linear},
+}
+
+
+@pytest.mark.every_autoencoder
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_autoencoder_comes_back_bit_for_bit(autoencoder, path, variant):
+    fitted = with_parameters(autoencoder, **VARIANTS[variant]).fit(X, Y)
+    loaded = through(path, fitted)
+    assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert_array_equal(loaded.reconstruct(X), fitted.reconstruct(X))
+    assert_array_equal(loaded.score_samples(X), fitted.score_samples(X))
+    assert repr(loaded) == repr(fitted)
+    for name in ("loss_curve_", "best_loss_", "best_epoch_", "pca_loss_", "n_iter_"):
+        assert_array_equal(getattr(loaded, name), getattr(fitted, name))
+    assert clone(loaded).get_params().keys() == fitted.get_params().keys()
+
+
+@pytest.mark.every_autoencoder
+def test_one_that_is_not_fitted_comes_back(autoencoder, path):
+    loaded = through(path, autoencoder)
+    assert loaded.get_params() == autoencoder.get_params()
+    assert_array_equal(loaded.fit(X).transform(X), autoencoder.fit(X).transform(X))
+
+
+@pytest.mark.parametrize("optimizer_state", [False, True])
+def test_training_goes_on_with_the_moments_if_they_are_saved(autoencoder, path, optimizer_state):
+    fitted = autoencoder.partial_fit(X).partial_fit(X)
+    save(fitted, path, optimizer_state=optimizer_state)
+    loaded = load(path).partial_fit(X)
+    is_equal = np.array_equal(loaded.transform(X), fitted.partial_fit(X).transform(X))
+    assert is_equal is optimizer_state
+
+
+def quick_imputer(**parameters):
+    return AutoencoderImputer(PCA(4, random_state=0), random_state=0, **parameters)
+
+
+OTHERS = {
+    "detector": (AutoencoderOutlierDetector(random_state=0), X, "score_samples"),
+    "detector of one": (AutoencoderOutlierDetector(small(), random_state=0), X, "score_samples"),
+    "imputer": (quick_imputer(add_indicator=True), GAPS, "transform"),
+    "density": (LatentDensity(small()), X, "score_samples"),
+    "pipeline": (make_pipeline(StandardScaler(), small(), LogisticRegression()), X, "predict_proba"),
+    "union": (FeatureUnion([("codes", small()), ("pca", PCA(2))]), X, "transform"),
+    "columns": (
+        ColumnTransformer([("codes", small(), slice(0, 30))], remainder="passthrough"),
+        X,
+        "transform",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_holds_autoencoders_comes_back_bit_for_bit(path, name):
+    estimator, rows, method = OTHERS[name]
+    fitted = clone(estimator).fit(rows, Y)
+    loaded = through(path, fitted)
+    assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
+    assert repr(loaded) == repr(fitted)
+
+
+def test_the_imputer_of_the_defaults_comes_back(path):
+    """Its own autoencoders are of a private class."""
+    rows = GAPS[:, 16:24]
+    fitted = AutoencoderImputer(random_state=0, sample_posterior=True).fit(rows)
+    loaded = through(path, fitted)
+    assert_array_equal(loaded.transform(rows), fitted.transform(rows))
+
+
+def test_names_output_and_requests_come_back(path):
+    frame = pd.DataFrame(X).add_prefix("pixel ")
+    with config_context(enable_metadata_routing=True):
+        fitted = small().set_output(transform="pandas").set_fit_request(sample_weight=True)
+        fitted.fit(frame)
+        loaded = through(path, fitted)
+        requests = [each.get_metadata_routing().fit.requests for each in (loaded, fitted)]
+    pd.testing.assert_frame_equal(loaded.transform(frame), fitted.transform(frame))
+    assert_array_equal(loaded.feature_names_in_, fitted.feature_names_in_)
+    assert requests[0] == requests[1]
+    assert requests[0]["sample_weight"] is True
+
+
+def test_random_states_and_odd_numbers_come_back(path):
+    estimator = AutoencoderTransformer(
+        np.int64(4), noise_level=float("inf"), random_state=np.random.RandomState(3)
+    )
+    loaded = through(path, estimator)
+    assert loaded.noise_level == float("inf")
+    assert type(loaded.encoding_dim) is np.int64
+    assert loaded.random_state.randint(1000) == estimator.random_state.randint(1000)
+
+
+def test_what_the_user_wrote_is_passed_again(path):
+    scorings = [EpochScoring("r2", name="one", use_caching=False)]
+    scorings += [EpochScoring("r2", name="two", use_caching=False)]
+    fitted = small(encoder=encoder_of_mine, decoder=nn.Linear, loss=quartic).fit(X)
+    fitted.set_params(callbacks=scorings)
+    save(fitted, path)
+    own = {
+        f"{__name__}.encoder_of_mine": encoder_of_mine,
+        f"{__name__}.quartic": quartic,
+        "skorch.callbacks.EpochScoring": scorings[0],
+        "skorch.callbacks.EpochScoring#2": scorings[1],
+    }
+    loaded = load(path, own=own)
+    assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert loaded.callbacks == scorings
+    for name in own:
+        lacking = {other: of for other, of in own.items() if other != name}
+        with pytest.raises(LoadError, match=f"own={{'{name}'"):
+            load(path, own=lacking)
+
+
+def test_a_partial_of_the_user_has_a_name(path):
+    encoder = partial(nn.Linear, bias=False)
+    fitted = small(encoder=encoder, decoder=nn.Linear).fit(X)
+    loaded = through(path, fitted, own={"functools.partial": encoder})
+    assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
+def test_a_class_of_the_user_is_built_where_it_is_trusted(path):
+    fitted = make_pipeline(Doubling(), small()).fit(X)
+    save(fitted, path)
+    with pytest.raises(LoadError, match=rf"trusted=\['{__name__}.Doubling'\]"):
+        load(path)
+    loaded = load(path, trusted=[f"{__name__}.Doubling"])
+    assert_array_equal(loaded.transform(X), fitted.transform(X))
+
+
+def test_trees_are_built_where_they_are_trusted(path):
+    fitted = make_pipeline(small(), RandomForestClassifier(2, random_state=0)).fit(X, Y)
+    save(fitted, path)
+    with pytest.raises(LoadError, match=r"trusted=\['sklearn.tree._tree.Tree'\]"):
+        load(path)
+    loaded = load(path, trusted=["sklearn.tree._tree.Tree"])
+    assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+def test_what_holds_itself_or_a_thing_unknown_is_not_saved(path):
+    itself = LatentDensity()
+    itself.set_params(estimator=itself)
+    with pytest.raises(ValueError, match="it holds itself"):
+        save(itself, path)
+    with pytest.raises(ValueError, match="estimator.noise_level: memoryview can't be saved"):
+        save(LatentDensity(AutoencoderTransformer(noise_level=memoryview(b"1"))), path)
+    with pytest.raises(TypeError, match="estimator='model': save takes an estimator"):
+        save("model", path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("tied_weights", [False, True])
+def test_a_file_is_about_as_long_as_the_weights(path, tied_weights):
+    fitted = small(hidden_layer_sizes=(1000,), tied_weights=tied_weights).fit(X)
+    save(fitted, path)
+    weights = {of.data_ptr(): of.nbytes for of in fitted.net_.module_.state_dict().values()}
+    assert path.stat().st_size < 1.05 * sum(weights.values()) + 20_000
+
+
+def test_the_same_estimator_is_the_same_file(path):
+    fitted = small().fit(X)
+    save(fitted, path)
+    first = path.read_bytes()
+    save(load(path), path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device here")
+def test_what_was_fitted_elsewhere_is_loaded_on_the_cpu(path):
+    fitted = small().fit(X)
+    codes = fitted.transform(X)
+    fitted.set_params(device="cuda")
+    fitted.net_.device = "cuda"
+    fitted.net_.module.parameters["device"] = "cuda"
+    save(fitted, path)
+    with pytest.warns(DeviceWarning):
+        loaded = load(path)
+    assert loaded.net_.device == "cpu"
+    assert loaded.device == "cuda"
+    assert_array_equal(loaded.transform(X), codes)
+
+
+LOAD = """
+import sys
+from sklearn_ae import load
+
+path, expected = sys.argv[1:]
+load(path)  # imports what it needs
+told = []
+watched = ("exec", "pickle.find_class", "os.system", "os.exec", "subprocess.Popen")
+sys.addaudithook(lambda event, args: told.append((event, args)) if event in watched else None)
+loaded = load(path)
+assert not told, told
+import numpy as np
+
+arrays = np.load(expected)
+np.testing.assert_array_equal(loaded.score_samples(arrays["X"]), arrays["scores"])
+"""
+
+
+@pytest.mark.parametrize("name", ["detector", "density"])
+def test_a_new_process_loads_it_and_runs_nothing(path, tmp_path, name):
+    estimator, rows, _ = OTHERS[name]
+    fitted = clone(estimator).fit(rows)
+    save(fitted, path)
+    np.savez(tmp_path / "expected.npz", X=rows, scores=fitted.score_samples(rows))
+    arguments = [path, tmp_path / "expected.npz"]
+    subprocess.run([sys.executable, "-c", LOAD, *arguments], check=True, timeout=300)
+
+
+# What is refused
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A file, and the codes of what is in it."""
+    path = tmp_path_factory.mktemp("saved") / "model.skae"
+    fitted = make_pipeline(StandardScaler(), small(2, hidden_layer_sizes=(3,))).fit(X)
+    save(fitted, path)
+    return path, fitted.transform(X)
+
+
+def members_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rewritten(path, members, *, compression=zipfile.ZIP_STORED):
+    """Write members with digests of them, as who crafts a file would."""
+    members = {name: of for name, of in members.items() if name != "SHA256SUMS"}
+    digests = "".join(f"{sha256(of).hexdigest()}  {name}\n" for name, of in members.items())
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, of in {**members, "SHA256SUMS": digests}.items():
+            archive.writestr(name, of)
+
+
+def crafted(saved, path, change):
+    """Write the file with a changed manifest."""
+    members = members_of(saved[0])
+    manifest = json.loads(members["manifest.json"])
+    members["manifest.json"] = json.dumps(change(manifest) or manifest).encode()
+    rewritten(path, members)
+
+
+def test_a_file_that_is_cut_off_is_refused(saved, path):
+    content = saved[0].read_bytes()
+    for length in np.linspace(0, len(content) - 1, 40).astype(int):
+        path.write_bytes(content[:length])
+        with pytest.raises(LoadError, match="damaged"):
+            load(path)
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(saved, path):
+    content, rng, n_refused = saved[0].read_bytes(), np.random.RandomState(0), 0
+    for place in rng.randint(len(content), size=300):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.randint(8)
+        path.write_bytes(damaged)
+        try:
+            loaded = load(path)
+        except LoadError:
+            n_refused += 1
+        else:
+            assert_array_equal(loaded.transform(X), saved[1])
+    assert n_refused > 200
+
+
+@pytest.mark.parametrize("name", ["/etc/model", "../model", "a\\b", "C:model"])
+def test_members_beyond_the_file_are_refused(saved, path, name):
+    rewritten(path, {**members_of(saved[0]), name: b"x"})
+    with pytest.raises(LoadError, match="outside of the file"):
+        load(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_bombs_are_refused_before_they_are_read(saved, path, compression):
+    rewritten(path, {**members_of(saved[0]), "0.skops": bytes(10**7)}, compression=compression)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(LoadError, match="is compressed"):
+        load(path)
+
+
+def test_a_bomb_within_what_skops_wrote_is_refused(saved, path):
+    members = members_of(saved[0])
+    (name,) = [name for name in members if name.endswith(".skops")]
+    inner = path.with_name("inner")
+    inner.write_bytes(members[name])
+    within = members_of(inner)
+    rewritten(inner, {**within, "bomb.npy": bytes(10**7)}, compression=zipfile.ZIP_DEFLATED)
+    rewritten(path, {**members, name: inner.read_bytes()})
+    with pytest.raises(LoadError, match="is compressed"):
+        load(path)
+
+
+def test_members_that_are_missing_doubled_or_strange_are_refused(saved, path):
+    members = members_of(saved[0])
+    for name in members:
+        kept = {other: of for other, of in members.items() if other != name}
+        with zipfile.ZipFile(path, "w") as archive:
+            for other, of in kept.items():
+                archive.writestr(other, of)
+        with pytest.raises(LoadError, match=r"SHA256SUMS|it holds|lacks"):
+            load(path)
+    rewritten(path, {**members, "more.bin": b""})
+    with pytest.raises(LoadError, match="it holds"):
+        load(path)
+    with (
+        pytest.warns(UserWarning, match="Duplicate name"),
+        zipfile.ZipFile(path, "w") as archive,
+    ):
+        for name, of in [*members.items(), *members.items()]:
+            archive.writestr(name, of)
+    with pytest.raises(LoadError, match="twice"):
+        load(path)
+
+
+def test_a_later_format_is_refused(saved, path):
+    crafted(saved, path, lambda manifest: {**manifest, "format": 2})
+    with pytest.raises(LoadError, match="of format 2, which a later sklearn_ae wrote"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"{", b"[]", b'{"format": NaN}', b'{"format": "1"}', b"[" * 10**5, b"\xff"]
+)
+def test_a_manifest_that_is_none_is_refused(saved, path, manifest):
+    rewritten(path, {**members_of(saved[0]), "manifest.json": manifest})
+    with pytest.raises(LoadError, match="manifest.json"):
+        load(path)
+
+
+def estimator_of(name):
+    return {"estimator": [name, [], [], None]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "match"),
+    [
+        (estimator_of("os.system"), r"trusted=\['os.system'\]"),
+        (estimator_of("builtins.eval"), "builtins.eval: no class"),
+        (estimator_of("sklearn_ae._archive.write"), "no class of sklearn_ae"),
+        (estimator_of("sklearn_ae.nn.Autoencoder"), "no class of sklearn_ae"),
+        (estimator_of("sklearn.utils._testing.SkipTest"), "no class of sklearn_ae"),
+        (estimator_of("sklearn.externals.joblib.Memory"), "no class of sklearn_ae"),
+        (estimator_of("sklearn_ae"), "no class of sklearn_ae"),
+        (estimator_of(""), "no class of sklearn_ae"),
+        ({"record": ["pathlib.Path", []]}, "no record of sklearn_ae"),
+        ({"record": ["sklearn_ae._persistence.load", []]}, "no record of sklearn_ae"),
+        ({"class": "os.system"}, "no class that a parameter may be"),
+        ({"class": "torch.nn.utils"}, "no class that a parameter may be"),
+        ({"own": "os.system"}, "is your own code"),
+        ({"skops": "9.skops"}, "there is no '9.skops'"),
+        ({"tensor": ["99", "float32", [1]]}, "there is no tensor '99'"),
+        ({"pickle": "gASVAAAA"}, "describes nothing that is known"),
+        ({"objects": ["<f8", [1], [1.0]]}, "an array of <f8"),
+        ({"objects": ["|O", [3], [1.0]]}, "has 1 entries"),
+        ({"dict": [[1]]}, "other items than names and values"),
+        ({"float": "1e999"}, "describes nothing that is known"),
+        ({"net": [None, None]}, "a net has no specification"),
+        ({"tuple": [1, 2]}, "no estimator, but a tuple"),
+        ({"estimator": ["sklearn_ae.LatentDensity", [["none", 1]], [], None]}, "put together"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else value,
+)
+def test_a_tree_that_is_not_sound_is_refused(saved, path, tree, match):
+    crafted(saved, path, lambda manifest: {**manifest, "estimator": tree})
+    with pytest.raises(LoadError, match=match):
+        load(path)
+
+
+def test_nothing_is_built_of_a_tree_whose_end_is_not_sound(saved, path, monkeypatch):
+    def append(manifest):
+        manifest["estimator"]["estimator"][2].append(["more_", estimator_of("os.system")])
+
+    crafted(saved, path, append)
+    built = []
+    monkeypatch.setattr(
+        "sklearn_ae._description._Builder.build", lambda self, node: built.append(node)
+    )
+    with pytest.raises(LoadError, match="os.system"):
+        load(path)
+    assert not built
+
+
+def test_weights_of_other_shapes_and_dtypes_are_refused(path):
+    save(small().fit(X), path)
+    members = members_of(path)
+    tensors = tensors_of(members["tensors.safetensors"])
+    name = next(name for name, of in tensors.items() if of.shape == (16, 64))
+    for changed, match in (
+        (tensors[name].double(), "is float64 of shape"),
+        (tensors[name][:, :3].contiguous(), r"of shape \[16, 3\] where float32 of shape"),
+    ):
+        of_changed = bytes_of({**tensors, name: changed})
+        rewritten(path, {**members, "tensors.safetensors": of_changed})
+        with pytest.raises(LoadError, match=match):
+            load(path)
+    rewritten(path, {**members, "tensors.safetensors": b"\x00" * 100})
+    with pytest.raises(LoadError, match="tensors.safetensors is damaged"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["n_features", "encoding_dim"])
+def test_layers_that_would_fill_the_memory_are_refused(saved, path, name):
+    """The file is small, and asks for a network of a trillion weights."""
+
+    def enlarge(manifest):
+        text = json.dumps(manifest)
+        value = {"n_features": 64, "encoding_dim": 2}[name]
+        assert f'["{name}", {value}]' in text
+        return json.loads(text.replace(f'["{name}", {value}]', f'["{name}", {10**9}]'))
+
+    crafted(saved, path, enlarge)
+    with pytest.raises(LoadError, match="where the parameters ask for"):
+        load(path)
+
+
+def test_names_that_are_no_collection_are_refused(saved):
+    with pytest.raises(TypeError, match="trusted='one': it is a collection"):
+        load(saved[0], trusted="one")
+
+
+def test_a_file_that_is_not_there_is_said_so(path):
+    with pytest.raises(FileNotFoundError):
+        load(path)
+
+
+# What never breaks
+
+
+@pytest.mark.parametrize("function", ["os.replace", "os.fsync", "zipfile.ZipFile.writestr"])
+def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch, function):
+    save(small(random_state=0).fit(X), path)
+    before = path.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(function, full)
+        with pytest.raises(OSError, match="No space left"):
+            save(small(random_state=1).fit(X), path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+SAVE_FOR_EVER = """
+import sys
+from sklearn.datasets import load_digits
+from sklearn_ae import AutoencoderTransformer, load, save
+
+X = load_digits().data[:100]
+model = AutoencoderTransformer(
+    4, hidden_layer_sizes=(300,), max_epochs=1, tol=1, early_stopping=False, random_state=0
+).fit(X)
+print("go", flush=True)
+while True:
+    save(model, sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
+    old = small(random_state=0).fit(X)
+    save(old, path)
+    rng, sizes = np.random.RandomState(0), set()
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SAVE_FOR_EVER, path],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout.readline() == "go\n"
+            time.sleep(rng.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+        load(path)
+        sizes.add(path.stat().st_size)
+    assert sizes
+
+
+# Files of version 1, which load for ever
+
+FIXTURES = Path(__file__).parent / "saved" / "format_1"
+
+
+@pytest.mark.parametrize("file", sorted(FIXTURES.glob("*.skae")), ids=lambda file: file.stem)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_files_of_the_first_format_load(file):
+    expected = np.load(FIXTURES / "expected.npz")
+    loaded = load(file)
+    method = "score_samples" if hasattr(loaded, "score_samples") else "transform"
+    found = getattr(loaded, method)(expected["X_gaps" if file.stem == "imputer" else "X"])
+    np.testing.assert_allclose(found, expected[file.stem], rtol=1e-3, atol=1e-4)
+
+
+def test_there_are_such_files_of_each_estimator():
+    names = {type(load(file)).__name__ for file in FIXTURES.glob("*.skae")}
+    public = [getattr(sklearn_ae, name) for name in sklearn_ae.__all__]
+    assert names >= {each.__name__ for each in public if isinstance(each, type)}
