@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
@@ -84,6 +85,8 @@ class _Building(BaseEstimator, metaclass=ABCMeta):
     random_state: int | np.random.RandomState | None = None
     device: str = "cpu"
     callbacks: list[Callback] | None = None
+    checkpoint: str | PathLike[str] | None = None
+    checkpoint_every: int = 1
     verbose: int = 0
 
     @abstractmethod

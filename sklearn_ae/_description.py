@@ -3,9 +3,11 @@
 import dataclasses
 import math
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path, PurePath
 from types import FunctionType
 from typing import Any, NamedTuple, cast
 
@@ -54,12 +56,12 @@ class Description(NamedTuple):
     own: list[str]
 
 
-def described(estimator: BaseEstimator, *, steps: bool) -> Description:
-    """Describe an estimator.
+def described(value: Any, *, steps: bool) -> Description:
+    """Describe an estimator, or what holds some.
 
     Parameters
     ----------
-    estimator : estimator
+    value : object
     steps : bool
         Whether what optimizers keep from step to step is part of it.
 
@@ -70,18 +72,29 @@ def described(estimator: BaseEstimator, *, steps: bool) -> Description:
     """
     describer = _Describer(steps=steps)
     try:
-        tree = describer(estimator)
+        tree = describer(value)
     except RecursionError as error:
         raise ValueError(
-            f"{type(estimator).__name__}: it holds itself, which can't be saved."
+            f"{type(value).__name__}: it holds itself, which can't be saved."
         ) from error
     return Description(tree, describer.tensors, describer.of_skops, sorted(describer.own))
 
 
-def rebuilt(
-    description: Description, *, trusted: Collection[str], own: Mapping[str, Any]
-) -> BaseEstimator:
-    """Build the estimator that is described, once all of the description is found to be sound.
+def own_of(estimator: BaseEstimator) -> dict[str, Any]:
+    """Give what of the parameters of an estimator the user wrote, by the names they have.
+
+    Raises
+    ------
+    ValueError
+        If one of them can't be described.
+    """
+    describer = _Describer(steps=False)
+    describer.items(estimator.get_params(deep=False))
+    return describer.own
+
+
+def rebuilt(description: Description, trusted: Collection[str], own: Mapping[str, Any]) -> Any:
+    """Build what is described, once all of the description is found to be sound.
 
     Parameters
     ----------
@@ -99,14 +112,11 @@ def rebuilt(
     builder = _Builder(description, trusted, own)
     try:
         builder.audit(description.tree)
-        estimator = builder.build(description.tree)
+        return builder.build(description.tree)
     except LoadError:
         raise
     except Exception as error:  # whatever a crafted tree may bring about
         raise LoadError(f"what is described can't be put together: {error}") from error
-    if not isinstance(estimator, BaseEstimator):
-        raise LoadError(f"what is described is no estimator, but a {type(estimator).__name__}.")
-    return estimator
 
 
 # To a description
@@ -131,7 +141,7 @@ class _Describer:
             return [self(each) for each in value]
         if type(value) in (tuple, set, frozenset):
             return {type(value).__name__: [self(each) for each in value]}
-        if type(value) is dict:
+        if type(value) in (dict, OrderedDict):
             return {"dict": self.items(value)}
         if type(value) is slice:
             return {"slice": [self(value.start), self(value.stop), self(value.step)]}
@@ -267,6 +277,7 @@ def _asked(requests: MetadataRequest) -> dict[str, dict[str, Any]]:
 
 
 _KINDS: dict[type, Callable[[_Describer, Any], Any]] = {
+    PurePath: lambda _, value: {"path": str(value)},
     Tensor: _Describer.tensor,
     np.ndarray: _Describer.array,
     np.generic: _Describer.number,
@@ -294,8 +305,10 @@ class _Builder:
     def audit(self, node: Any) -> None:
         """Raise an error unless a node is sound, down to its leaves."""
         match node:
-            case None | bool() | int() | float() | str() | {"float": "nan" | "inf" | "-inf"}:
+            case None | bool() | int() | float() | str() | {"path": str()}:
                 parts: list[Any] = []
+            case {"float": "nan" | "inf" | "-inf"}:
+                parts = []
             case list() as parts:
                 pass
             case (
@@ -389,6 +402,8 @@ class _Builder:
         match node:
             case {"float": text}:
                 return float(text)
+            case {"path": text}:
+                return Path(text)
             case list():
                 return [build(each) for each in node]
             case {"tuple": parts}:

@@ -7,7 +7,9 @@ from typing import Self
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 
+from sklearn_ae._checkpoint import Checkpoint, KeepCheckpoint, checkpoint_of
 from sklearn_ae._compat import CallbackSupportMixin, _fit_context, warn
 from sklearn_ae._fit_task import fit_task
 from sklearn_ae._holding_out import (
@@ -126,9 +128,15 @@ class _Fitting(CallbackSupportMixin, _Input):
             checked, target = plain._with_labels(checked, y, target)
             if validation is not None:
                 validation, _ = plain._with_labels(validation, y_val, target, name="y_val")
+            checkpoint = checkpoint_of(plain, checked, validation)
             module_seed, net_seed = seeds(plain.random_state, 2)
+            left = None if checkpoint is None else checkpoint.net
+            if left is not None:
+                net_seed = left.module.net_seed
             split = split_rows(plain, checked, validation, net_seed)
-            if fitted is None:
+            if checkpoint is not None and left is not None:
+                net, start = left, checkpoint.start
+            elif fitted is None:
                 warn_of_precision(plain)
                 net, start = new_net(
                     plain, split.train, split.all, module_seed, net_seed, target=target
@@ -138,7 +146,7 @@ class _Fitting(CallbackSupportMixin, _Input):
                     net = cross_validated(net, plain, split.train)
             else:
                 net, start = net_of(plain, fitted, split.train, net_seed), Start()
-            self._train(net, split, start, y, checked, progress)
+            self._train(net, split, start, y, checked, progress, checkpoint)
             self.net_ = net
         return self
 
@@ -236,18 +244,23 @@ class _Fitting(CallbackSupportMixin, _Input):
         y: object,
         checked: Rows,
         progress: Progress | None,
+        checkpoint: Checkpoint | None,
     ) -> None:
         keep_best = KeepBest(includes_start=start is not None)
         convergence = convergence_of(self, net.max_epochs)
         first = [keep_best] if progress is None else [keep_best, progress]
+        last: list[Callback] = [convergence]
+        if checkpoint is not None:
+            of_both = {"keep_best": keep_best, "convergence": convergence}
+            last.append(KeepCheckpoint(checkpoint, of_both))
         is_lossless = start is not None and start.is_lossless and _only_rebuilds(net, split.train)
         with (
             fit_task(
                 self, net, keep_best, X=checked.source, y=y, sample_weight=checked.sample_weight
             ) as (before, after),
-            net.joined_by(first + before, [convergence, *after]),
+            net.joined_by(first + before, last + after),
         ):
-            net.partial_fit(split, epochs=0 if is_lossless else None)
+            net.partial_fit(split, epochs=0 if is_lossless else None, n_done=len(net.history))
             net.forget_steps()
         if net.interrupted_:
             warn(f"Training interrupted by user after {len(net.history)} epochs, which are kept.")

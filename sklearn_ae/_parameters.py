@@ -1,6 +1,7 @@
 """What the parameters of autoencoders may be, in tables of which each takes what it has."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import torch
 
@@ -76,5 +77,7 @@ TRAINING: dict[str, list] = {
     "random_state": ["random_state"],
     "device": [StrOptions({"cpu", "cuda", "mps", "auto"})],
     "callbacks": [list, None],
+    "checkpoint": [str, PathLike, None],
+    "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
     "verbose": ["verbose"],
 }

@@ -1,22 +1,14 @@
 """Saving estimators to files that hold no code."""
 
-import json
-import platform
 from collections.abc import Collection, Mapping
-from importlib import import_module
-from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from sklearn_ae._archive import read, write
+from sklearn_ae._file import read_file, write_file
 from sklearn_ae.exceptions import LoadError
-
-_FORMAT = 1
-_MANIFEST, _TENSORS, _OF_SKOPS = "manifest.json", "tensors.safetensors", ".skops"
-_VERSIONS_OF = ("sklearn-ae", "numpy", "scikit-learn", "skorch", "torch")
 
 
 def save(
@@ -73,21 +65,7 @@ def save(
     """
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(f"estimator={estimator!r}: save takes an estimator.")
-    from sklearn_ae._description import described
-
-    description = described(estimator, steps=optimizer_state)
-    manifest = {
-        "format": _FORMAT,
-        "versions": {"python": platform.python_version(), **dict(map(_version, _VERSIONS_OF))},
-        "own": description.own,
-        "estimator": description.tree,
-    }
-    members = {
-        _MANIFEST: json.dumps(manifest, allow_nan=False, indent=1).encode(),
-        _TENSORS: _safetensors().save(description.tensors),
-        **description.of_skops,
-    }
-    write(Path(path), members)
+    write_file(Path(path), "estimator", estimator, steps=optimizer_state)
 
 
 def load(
@@ -144,58 +122,7 @@ def load(
     """
     if isinstance(trusted, str):
         raise TypeError(f"trusted={trusted!r}: it is a collection of names. Use [{trusted!r}].")
-    path = Path(path)
-    members = read(path)
-    manifest = _manifest(path, members)
-    from sklearn_ae._description import Description, rebuilt
-
-    of_skops = {name: of for name, of in members.items() if name.endswith(_OF_SKOPS)}
-    try:
-        tensors = _safetensors().load(members[_TENSORS])
-    except ImportError:
-        raise
-    except Exception as error:
-        raise LoadError(f"{path}: {_TENSORS} is damaged: {error}") from error
-    description = Description(manifest["estimator"], tensors, of_skops, manifest["own"])
-    try:
-        return rebuilt(description, trusted=trusted, own=own or {})
-    except LoadError as error:
-        raise LoadError(f"{path}: {error}") from error
-
-
-def _manifest(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
-    others = {name for name in members if not name.endswith(_OF_SKOPS)}
-    if others != {_MANIFEST, _TENSORS}:
-        raise LoadError(f"{path}: it holds {sorted(others)} and not {[_MANIFEST, _TENSORS]}.")
-    try:
-        manifest = json.loads(members[_MANIFEST], parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise LoadError(f"{path}: {_MANIFEST} is no JSON: {error}") from error
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if type(found) is not int or found < 1:
-        raise LoadError(f"{path}: {_MANIFEST} names no format.")
-    if found > _FORMAT:
-        raise LoadError(
-            f"{path}: it is of format {found}, which a later sklearn_ae wrote "
-            f"({manifest.get('versions')}). This one reads up to {_FORMAT}: update it."
-        )
-    if not {"estimator", "own"} <= manifest.keys():
-        raise LoadError(f"{path}: {_MANIFEST} describes no estimator.")
-    return manifest
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _version(project: str) -> tuple[str, str]:
-    return project, version(project)
-
-
-def _safetensors() -> Any:
-    try:
-        return import_module("safetensors.torch")
-    except ImportError as error:
-        raise ImportError(
-            "safetensors is needed to save and load: pip install 'sklearn-ae[save]'"
-        ) from error
+    estimator = read_file(Path(path), "estimator", trusted=trusted, own=own or {})
+    if not isinstance(estimator, BaseEstimator):
+        raise LoadError(f"{path}: it holds no estimator, but a {type(estimator).__name__}.")
+    return estimator

@@ -1,6 +1,7 @@
 """The variational autoencoder."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -138,6 +139,13 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
     callbacks : list of skorch callbacks, default=None
         They listen to the training; copies of them are in ``net_.callbacks_``. Those that move
         the learning rate need ``lr_schedule="constant"``.
+    checkpoint : str or path-like, default=None
+        A file to keep the training in while it goes on, so that a fit to the same data with the
+        same parameters goes on where a process was killed, and comes to the same weights. It
+        stays after the fit. Another fit that finds it is refused. It does not go with callbacks
+        and `warm_start`, and needs what :func:`save` does.
+    checkpoint_every : int, default=1
+        Epochs from one checkpoint to the next.
     verbose : int, default=0
         1 shows a progress bar, in a terminal or notebook; 2 prints a line an epoch.
 
@@ -261,6 +269,8 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         device: str = "cpu",
         precision: str = "float32",
         callbacks: list[Callback] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int = 1,
         verbose: int = 0,
     ) -> None:
         self.encoding_dim = encoding_dim
@@ -293,6 +303,8 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
         self.device = device
         self.precision = precision
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.verbose = verbose
 
     # What follows from the likelihood

@@ -29,12 +29,14 @@ LAYERS = [
     {"__init__"},
     # What asks any estimator for public methods, and the estimators.
     of_public_names(is_autoencoder=False),
-    {"_description", "_routing"},
-    {"_archive"},
+    {"_routing"},
     of_public_names(is_autoencoder=True),
     {"_base"},
     {"_fitting"},
-    {"_holding_out", "_fit_task"},
+    {"_holding_out", "_fit_task", "_checkpoint"},
+    {"_file"},
+    {"_description"},
+    {"_archive"},
     {"_starting", "_input"},
     {"_building", "_layers"},
     {"_parameters"},
@@ -48,7 +50,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # Usable without the rest, from torch and numpy alone.
 STANDING_ALONE = {"nn", "noise"}
 
-DEPENDENCIES = {"numpy", "scipy", "sklearn", "skorch", "torch", "tqdm"}
+DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch", "tqdm"}
 
 
 def part_of(file):

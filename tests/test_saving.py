@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from _testing import SMALL, having, small, with_parameters
+from _testing import small, with_parameters
 from numpy.testing import assert_array_equal
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
@@ -126,7 +126,11 @@ OTHERS = {
     "detector of one": (AutoencoderOutlierDetector(small(), random_state=0), X, "score_samples"),
     "imputer": (quick_imputer(add_indicator=True), GAPS, "transform"),
     "density": (LatentDensity(small()), X, "score_samples"),
-    "pipeline": (make_pipeline(StandardScaler(), small(), LogisticRegression()), X, "predict_proba"),
+    "pipeline": (
+        make_pipeline(StandardScaler(), small(), LogisticRegression()),
+        X,
+        "predict_proba",
+    ),
     "union": (FeatureUnion([("codes", small()), ("pca", PCA(2))]), X, "transform"),
     "columns": (
         ColumnTransformer([("codes", small(), slice(0, 30))], remainder="passthrough"),
@@ -227,7 +231,7 @@ def test_what_holds_itself_or_a_thing_unknown_is_not_saved(path):
     itself.set_params(estimator=itself)
     with pytest.raises(ValueError, match="it holds itself"):
         save(itself, path)
-    with pytest.raises(ValueError, match="estimator.noise_level: memoryview can't be saved"):
+    with pytest.raises(ValueError, match=r"estimator\.noise_level: memoryview can't be saved"):
         save(LatentDensity(AutoencoderTransformer(noise_level=memoryview(b"1"))), path)
     with pytest.raises(TypeError, match="estimator='model': save takes an estimator"):
         save("model", path)
@@ -389,12 +393,8 @@ def test_members_that_are_missing_doubled_or_strange_are_refused(saved, path):
     rewritten(path, {**members, "more.bin": b""})
     with pytest.raises(LoadError, match="it holds"):
         load(path)
-    with (
-        pytest.warns(UserWarning, match="Duplicate name"),
-        zipfile.ZipFile(path, "w") as archive,
-    ):
-        for name, of in [*members.items(), *members.items()]:
-            archive.writestr(name, of)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("manifest.json", members["manifest.json"])
     with pytest.raises(LoadError, match="twice"):
         load(path)
 
@@ -410,7 +410,7 @@ def test_a_later_format_is_refused(saved, path):
 )
 def test_a_manifest_that_is_none_is_refused(saved, path, manifest):
     rewritten(path, {**members_of(saved[0]), "manifest.json": manifest})
-    with pytest.raises(LoadError, match="manifest.json"):
+    with pytest.raises(LoadError, match=r"manifest\.json"):
         load(path)
 
 
@@ -462,7 +462,7 @@ def test_nothing_is_built_of_a_tree_whose_end_is_not_sound(saved, path, monkeypa
     monkeypatch.setattr(
         "sklearn_ae._description._Builder.build", lambda self, node: built.append(node)
     )
-    with pytest.raises(LoadError, match="os.system"):
+    with pytest.raises(LoadError, match=r"os\.system"):
         load(path)
     assert not built
 
@@ -481,7 +481,7 @@ def test_weights_of_other_shapes_and_dtypes_are_refused(path):
         with pytest.raises(LoadError, match=match):
             load(path)
     rewritten(path, {**members, "tensors.safetensors": b"\x00" * 100})
-    with pytest.raises(LoadError, match="tensors.safetensors is damaged"):
+    with pytest.raises(LoadError, match=r"tensors\.safetensors is damaged"):
         load(path)
 
 
@@ -549,7 +549,7 @@ while True:
 def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
     old = small(random_state=0).fit(X)
     save(old, path)
-    rng, sizes = np.random.RandomState(0), set()
+    rng = np.random.RandomState(0)
     for _ in range(5):
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SAVE_FOR_EVER, path],
@@ -560,9 +560,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
             assert process.stdout.readline() == "go\n"
             time.sleep(rng.uniform(0, 0.05))
             process.send_signal(signal.SIGKILL)
-        load(path)
-        sizes.add(path.stat().st_size)
-    assert sizes
+        assert load(path).hidden_layer_sizes in ((16,), (300,))
 
 
 # Files of version 1, which load for ever

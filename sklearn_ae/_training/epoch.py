@@ -87,6 +87,7 @@ class TrainedNet(ListenedToNet):
         epochs: int | None = None,
         *,
         scheduled: bool = True,
+        n_done: int = 0,
         **fit_params: object,
     ) -> Self:
         """Train for some epochs.
@@ -101,6 +102,8 @@ class TrainedNet(ListenedToNet):
             How many; None is `max_epochs`.
         scheduled : bool, default=True
             Whether the learning rate follows `lr_schedule`, else it is constant.
+        n_done : int, default=0
+            How many of the epochs another process went through before.
         **fit_params
             Present for skorch.
 
@@ -115,11 +118,14 @@ class TrainedNet(ListenedToNet):
             self.lr_schedule if scheduled and epochs else "constant",
             n_steps=n_batches(len(split.train), self.batch_size) * epochs,
         ) as scheduler:
-            if scheduler is not None and self._allows_exact_step():
+            if scheduler is not None and (n_done or self._allows_exact_step()):
                 # A step of nothing, without which the schedule would warn that none was taken.
                 self.optimizer_.zero_grad()
                 self.optimizer_.step()
-            for _ in range(epochs):
+            if scheduler is not None:
+                for _ in range(n_done * n_batches(len(split.train), self.batch_size)):
+                    scheduler.step()
+            for _ in range(n_done, epochs):
                 self._run_epoch(split, scheduler)
         return self
 

@@ -1,0 +1,310 @@
+"""Fits that go on where a process was killed, and end as if none had been."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from _testing import small, with_parameters
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
+from skorch.callbacks import EpochTimer
+from torch.optim import RMSprop
+
+from sklearn_ae import AutoencoderTransformer, VariationalAutoencoderTransformer, save
+from sklearn_ae._checkpoint import KeepCheckpoint
+
+X, Y = load_digits(return_X_y=True)
+FEW = X[:200]
+
+
+class Killed(BaseException):
+    """Stands for a signal, where the test is not of the signal."""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "training.skae"
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Give a function that fits until some epochs are in the checkpoint."""
+
+    def fit(estimator, n_epochs, *data, **metadata):
+        write = KeepCheckpoint.on_epoch_end
+
+        def dying(self, net, **kwargs):
+            write(self, net, **kwargs)
+            if len(net.history) == n_epochs:
+                raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(KeepCheckpoint, "on_epoch_end", dying)
+            with pytest.raises(Killed):
+                estimator.fit(*data, **metadata)
+        assert not hasattr(estimator, "net_")
+
+    return fit
+
+
+def assert_same(actual, expected):
+    weights = [each.net_.module_.state_dict() for each in (actual, expected)]
+    for name, weight in weights[1].items():
+        assert_array_equal(weights[0][name], weight, err_msg=name)
+    names = ("loss_curve_", "validation_loss_curve_", "best_loss_", "best_epoch_", "shrinkage_")
+    for name in (*names, "pca_loss_"):
+        assert getattr(actual, name) == getattr(expected, name), name
+
+
+# It ends as if nothing had been between
+
+PLAIN = {"tol": 0, "n_iter_no_change": 10, "max_epochs": 6}
+VARIANTS = {
+    "constant": {},
+    "one cycle": {"lr_schedule": "one_cycle"},
+    "cosine, autograd": {"lr_schedule": "cosine", "optimizer": RMSprop},
+    "held out": {"early_stopping": True, "validation_fraction": 0.3},
+    "cross-validated": {"early_stopping": "auto", "lr_schedule": "one_cycle"},
+    "noise": {"noise": "masking", "trim": 0.1, "target_weight": 1.0},
+    "warm-up": {"kl_warmup": 4, "free_bits": 0.1},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_that_was_killed_ends_as_the_whole_one(autoencoder, path, killed_after, variant):
+    parameters = {**PLAIN, **VARIANTS[variant]}
+    whole = with_parameters(autoencoder, **parameters).fit(FEW, Y[:200])
+    for n_epochs in (1, 4, 6):
+        again = type(autoencoder)(**{**autoencoder.get_params(), "checkpoint": path})
+        killed_after(again, n_epochs, FEW, Y[:200])
+        assert_same(again.fit(FEW, Y[:200]), whole)
+        path.unlink()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_that_stops_early_stops_where_it_would(path, killed_after):
+    parameters = {"max_epochs": 30, "tol": 0.02, "n_iter_no_change": 2}
+    whole = small(**parameters).fit(FEW)
+    assert 2 < whole.n_iter_ < 30
+    again = small(**parameters, checkpoint=path)
+    killed_after(again, whole.n_iter_ - 1, FEW)
+    assert_same(again.fit(FEW), whole)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_without_a_seed_it_goes_on_with_that_of_the_first(path, killed_after):
+    fit = small(checkpoint=path, random_state=None, noise="masking", max_epochs=5)
+    killed_after(fit, 2, FEW)
+    seed = small(checkpoint=path, random_state=None, noise="masking", max_epochs=5).fit(FEW)
+    again = small(checkpoint=path, random_state=None, noise="masking", max_epochs=5).fit(FEW)
+    assert seed.net_.module.net_seed == again.net_.module.net_seed
+    assert_same(again, seed)
+
+
+def test_a_fit_that_had_ended_is_there_at_once(path, monkeypatch):
+    parameters = {"checkpoint": path, "lr_schedule": "one_cycle", "max_epochs": 20}
+    first = small(**parameters).fit(FEW)
+    monkeypatch.setattr(type(first.net_), "train_epoch", None)
+    assert_same(small(**parameters).fit(FEW), first)
+
+
+def test_it_is_kept_every_few_epochs(path, killed_after):
+    fit = small(checkpoint=path, checkpoint_every=3, max_epochs=8)
+    killed_after(fit, 5, FEW)
+    read = []
+    train_epoch = type(small().fit(FEW).net_).train_epoch
+
+    def counted(net, *args):
+        read.append(len(net.history))
+        return train_epoch(net, *args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sklearn_ae._training.net.AutoencoderNet.train_epoch", counted)
+        fit.fit(FEW)
+    assert read == [4, 5, 6, 7, 8]
+
+
+def test_nothing_is_written_where_none_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small().fit(FEW)
+    assert not list(tmp_path.iterdir())
+
+
+# Killed by the system
+
+FIT_AND_BE_KILLED = """
+import os, random, signal, sys, time, warnings
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn_ae import AutoencoderTransformer, load, save
+
+warnings.simplefilter("ignore")
+folder, n_kills = sys.argv[1], int(sys.argv[2])
+X = load_digits().data
+autoencoder = AutoencoderTransformer(
+    8, hidden_layer_sizes=(64,), max_epochs=200, noise="masking", random_state=0
+)
+clock = time.perf_counter()
+autoencoder.fit(X)
+# A fit that is killed takes longer by its checkpoints: kills fall all over it.
+duration = time.perf_counter() - clock
+random.seed(0)
+kept, n_killed = autoencoder.set_params(checkpoint=os.path.join(folder, "training.skae")), 0
+while True:
+    child = os.fork()
+    if child == 0:
+        kept.fit(X)
+        save(kept.set_params(checkpoint=None), os.path.join(folder, "model.skae"))
+        os._exit(0)
+    if n_killed < n_kills:
+        time.sleep(random.uniform(0, 2 * duration / n_kills))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        n_killed += 1
+        continue
+    assert status == 0, status
+    break
+assert n_killed == n_kills, n_killed
+whole = autoencoder.net_.module_.state_dict()
+found = load(os.path.join(folder, "model.skae")).net_.module_.state_dict()
+assert all((found[name] == weight).all() for name, weight in whole.items())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_process_that_is_killed_twenty_times_loses_nothing(tmp_path):
+    arguments = [sys.executable, "-c", FIT_AND_BE_KILLED, tmp_path, "20"]
+    subprocess.run(arguments, check=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+FIT_ON_A_FULL_DISK = """
+import resource, signal, sys, warnings
+from sklearn.datasets import load_digits
+from sklearn_ae import AutoencoderTransformer
+
+X, path = load_digits().data[:200], sys.argv[1]
+parameters = dict(hidden_layer_sizes=(16,), tol=1.0, n_iter_no_change=5, random_state=0)
+parameters |= dict(early_stopping=False, lr_schedule="constant")
+whole = AutoencoderTransformer(4, max_epochs=6, **parameters).fit(X)
+kept = AutoencoderTransformer(4, max_epochs=6, checkpoint=path, **parameters)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+write = __import__("sklearn_ae._checkpoint")._checkpoint.write_file
+
+def full_after_two(path, *args, **kwargs):
+    if len(args[1]["net"].history) == 3:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    write(path, *args, **kwargs)
+
+sys.modules["sklearn_ae._checkpoint"].write_file = full_after_two
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    kept.fit(X)
+told = [each for each in told if "could not be written after epoch 3" in str(each.message)]
+assert len(told) == 1, told
+assert (kept.transform(X) == whole.transform(X)).all()
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+read = sys.modules["sklearn_ae._checkpoint"].read_file
+from pathlib import Path
+assert len(read(Path(path), "checkpoint", own={})["net"].history) == 2
+sys.modules["sklearn_ae._checkpoint"].write_file = write
+again = AutoencoderTransformer(4, max_epochs=6, checkpoint=path, **parameters).fit(X)
+assert (again.transform(X) == whole.transform(X)).all()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have no limit of size")
+def test_where_nothing_more_can_be_written_the_last_checkpoint_stays_and_the_fit_goes_on(path):
+    subprocess.run([sys.executable, "-c", FIT_ON_A_FULL_DISK, path], check=True, timeout=300)
+    assert list(path.parent.iterdir()) == [path]
+
+
+# What is refused
+
+OF_DATA = {
+    "sample_weight": np.arange(200) + 1.0,
+    "observed": FEW < 20,
+    "X_corrupted": FEW + 1,
+    "X_val": X[200:300],
+}
+
+
+@pytest.mark.parametrize("name", ["X", "y", *OF_DATA])
+def test_other_data_are_refused_by_name(path, name):
+    weight = 0.0 if name == "X_val" else 1.0
+    first = small(checkpoint=path, target_weight=weight).fit(FEW, Y[:200])
+    before = first.transform(FEW)
+    rows, labels, more = FEW, Y[:200], {}
+    if name == "X":
+        rows = np.where(np.arange(64) == 63, FEW + 1e-6, FEW)
+    elif name == "y":
+        labels = labels[::-1]
+    else:
+        more = {name: OF_DATA[name]}
+    with pytest.raises(
+        ValueError, match=rf"^{name}: the checkpoint .* is of a fit with other data"
+    ):
+        first.fit(rows, labels, **more)
+    assert_array_equal(first.transform(FEW), before)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"max_epochs": 7},
+        {"lr": 1e-2},
+        {"random_state": 1},
+        {"noise_level": np.linspace(0, 1, 64)},
+        {"optimizer": RMSprop},
+        {"precision": "float64"},
+        {"encoding_dim": 3},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_other_parameters_are_refused_by_name(path, other):
+    small(checkpoint=path).fit(FEW)
+    (name,) = other
+    with pytest.raises(ValueError, match=rf"(?s)^{name}=.* is of a fit with {name}="):
+        small(checkpoint=path).set_params(**other).fit(FEW)
+
+
+def test_what_is_only_shown_may_differ(path, killed_after):
+    killed_after(small(checkpoint=path), 1, FEW)
+    small(checkpoint=path, checkpoint_every=2, verbose=1).fit(FEW)
+
+
+def test_another_estimator_is_refused(path):
+    small(checkpoint=path).fit(FEW)
+    other = VariationalAutoencoderTransformer(4, checkpoint=path)
+    with pytest.raises(ValueError, match="estimator=VariationalAutoencoderTransformer: "):
+        other.fit(FEW)
+
+
+def test_files_that_are_no_checkpoints_are_refused_and_left(path):
+    for content in (b"", b"text"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="can't be gone on from"):
+            small(checkpoint=path).fit(FEW)
+        assert path.read_bytes() == content
+    save(small(), path)
+    with pytest.raises(ValueError, match="describes no checkpoint"):
+        small(checkpoint=path).fit(FEW)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"warm_start": True}, "warm_start=True: a checkpoint"),
+        ({"callbacks": [("timer", EpochTimer())]}, "callbacks=.*: a checkpoint"),
+        ({"checkpoint": "nowhere/at/all"}, "there is no folder 'nowhere/at'"),
+        ({"checkpoint": 3}, "'checkpoint' parameter"),
+        ({"checkpoint_every": 0}, "'checkpoint_every' parameter"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_does_not_go_with_it_is_refused(path, parameters, match):
+    with pytest.raises(ValueError, match=match):
+        AutoencoderTransformer(**{"checkpoint": path, **parameters}).fit(FEW)
