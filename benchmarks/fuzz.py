@@ -48,7 +48,14 @@ from sklearn_ae.exceptions import LoadError
 
 _FILES, _FILES_OF_A_PROCESS = 10_000, 250
 # What code that runs would tell of.
-_WATCHED = ("exec", "pickle.find_class", "os.system", "os.exec", "subprocess.Popen", "socket.connect")
+_WATCHED = (
+    "exec",
+    "pickle.find_class",
+    "os.system",
+    "os.exec",
+    "subprocess.Popen",
+    "socket.connect",
+)
 _MOST_GROWTH = 300  # MB beyond what a process has after its first file
 
 Damage = Callable[[bytearray, np.random.RandomState], bytes]
@@ -62,7 +69,9 @@ def estimators() -> dict[str, BaseEstimator]:
     dense = AutoencoderTransformer(3, **few)
     return {
         "dense": dense.fit(X),
-        "convolutional": ConvAutoencoderTransformer(3, image_shape=(8, 8), channels=(2,), **few).fit(X),
+        "convolutional": ConvAutoencoderTransformer(
+            3, image_shape=(8, 8), channels=(2,), **few
+        ).fit(X),
         "variational": VariationalAutoencoderTransformer(3, **few).fit(X),
         "density": LatentDensity(dense).fit(X),
         "detector": AutoencoderOutlierDetector(dense, random_state=0).fit(X),

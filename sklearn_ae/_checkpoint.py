@@ -58,6 +58,11 @@ class Checkpoint:
         return None if self.left is None else self.left["net"]
 
     @property
+    def n_done(self) -> int:
+        """How many epochs were gone through."""
+        return 0 if self.left is None else self.left["n_done"]
+
+    @property
     def start(self) -> Start | None:
         """What is known of the weights that it started from."""
         return Start() if self.left and "first_loss_" in self.left["keep_best"] else None
@@ -125,6 +130,7 @@ class KeepCheckpoint(Callback):
         left = {
             "identity": self.checkpoint.identity,
             "net": net,
+            "n_done": len(net.history),
             "found": net.state(steps=False)["found"],
             **{name: dict(_state(of)) for name, of in self.listeners.items()},
         }

@@ -260,7 +260,8 @@ class _Fitting(CallbackSupportMixin, _Input):
             ) as (before, after),
             net.joined_by(first + before, last + after),
         ):
-            net.partial_fit(split, epochs=0 if is_lossless else None, n_done=len(net.history))
+            n_done = 0 if checkpoint is None else checkpoint.n_done
+            net.partial_fit(split, epochs=0 if is_lossless else None, n_done=n_done)
             net.forget_steps()
         if net.interrupted_:
             warn(f"Training interrupted by user after {len(net.history)} epochs, which are kept.")

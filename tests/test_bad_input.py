@@ -51,6 +51,8 @@ BAD_PARAMETERS = {
     "device": ["tpu"],
     "precision": ["float16"],
     "callbacks": ["print", [print]],
+    "checkpoint": [3, "no/such/folder"],
+    "checkpoint_every": [0, 1.5],
     "verbose": [-1, "much"],
 }
 

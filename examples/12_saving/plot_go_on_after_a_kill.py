@@ -3,15 +3,15 @@
 Save a model, go on after a crash
 ==================================
 
-A training that is killed goes on where it was, and comes to the same weights. The model is saved to a
-file without any code, and loaded again.
+A training that is killed goes on where it was, and comes to the same weights. The model is saved to
+a file without any code, and loaded again.
 """
 
 # %%
 # A training that is killed
 # -------------------------
-# Another process fits with `checkpoint`, and is killed as soon as a few epochs are done: there is no
-# time to say good-bye.
+# Another process fits with `checkpoint`, and is killed as soon as a few epochs are done: there is
+# no time to say good-bye.
 
 import argparse
 import subprocess

@@ -175,7 +175,7 @@ class TrainedNet(ListenedToNet):
         order, sizes = self.draw_batches(len(rows))
         losses = self._room_for_losses(len(sizes))
         weights = []
-        with self._way_to_step() as step:
+        with self._way_to_step() as step, self._telling_of_memory():
             batches = self._batches(rows, sizes, order)
             for loss, batch in zip(losses.unbind(), batches, strict=True):
                 loss.copy_(step(batch))
@@ -195,6 +195,22 @@ class TrainedNet(ListenedToNet):
             self.history.record_batch("train_loss", mean_loss)
             self.history.record_batch("train_batch_size", len(rows))
         return mean_loss
+
+    @contextmanager
+    def _telling_of_memory(self) -> Iterator[None]:
+        """Say what to lower where a batch does not fit into memory."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            # On a CPU torch has no type for it.
+            is_of_torch = isinstance(error, torch.OutOfMemoryError) or "memory" in str(error)
+            if not (isinstance(error, MemoryError) or is_of_torch):
+                raise
+            raise MemoryError(
+                f"batch_size={self.batch_size}: a batch of so many rows of "
+                f"{len(self.module_.rescale.shift)} features did not fit into the memory of "
+                f"{self.device!r}. Lower batch_size, or have narrower layers. ({error})"
+            ) from error
 
     def _move_rates(self, scheduler: LRScheduler) -> None:
         rates = rates_of(self.optimizer_)
