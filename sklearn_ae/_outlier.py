@@ -26,10 +26,13 @@ from sklearn_ae._routing import RoutingToFit
 # follow the rows closer, wanted where all are typical, as far as time allows.
 _MOST_CODES, _NOISE, _TRIM = 128, 0.15, 0.2
 _LEAST_HIDDEN, _MOST_HIDDEN, _MOST_WEIGHTS = 128, 512, 2**16
-# Its batches, whose number is by whether all rows are typical.
+# Its epochs, and its batches, whose number is by whether all rows are typical.
+_EPOCHS = 20
 _LEAST_BATCH, _GREATEST_BATCH, _BATCHES = 8, 256, {True: 40, False: 25}
-# With fewer rows than these, the most units, and epochs, which are more overhead than arithmetic.
+# With fewer rows than these, the most units, and epochs, which are more overhead than arithmetic;
+# and with more features than these, whose epochs take long and gain little.
 _FEW_ROWS, _MOST_HIDDEN_OF_FEW, _EPOCHS_OF_FEW = 400, 256, 10
+_MANY_FEATURES, _EPOCHS_OF_MANY = 512, 12
 # Rows that it is not fitted to: a share, how many at most, and how many have a deviation.
 _HELD_OUT, _MOST_HELD_OUT, _LEAST_FOR_DEVIATION = 0.2, 200, 10
 # How much what is left of a row counts, and its distance.
@@ -306,10 +309,14 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
             return clone(self.estimator)
         n_samples, n_features = X.shape
         are_few = n_samples < _FEW_ROWS
+        if are_few:
+            most_hidden, max_epochs = _MOST_HIDDEN_OF_FEW, _EPOCHS_OF_FEW
+        else:
+            is_wide = n_features > _MANY_FEATURES
+            most_hidden, max_epochs = _MOST_HIDDEN, _EPOCHS_OF_MANY if is_wide else _EPOCHS
         n_hidden, n_batches = _LEAST_HIDDEN, _BATCHES[bool(self.novelty)]
         if self.novelty:
-            most = _MOST_HIDDEN_OF_FEW if are_few else _MOST_HIDDEN
-            n_hidden = int(np.clip(_MOST_WEIGHTS // n_features, _LEAST_HIDDEN, most))
+            n_hidden = int(np.clip(_MOST_WEIGHTS // n_features, _LEAST_HIDDEN, most_hidden))
         return _Denoiser(
             min(n_features, _MOST_CODES),
             hidden_layer_sizes=(n_hidden,),
@@ -319,7 +326,7 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
             noise_level=_NOISE * _deviation(X),
             trim=0.0 if self.novelty else _TRIM,
             early_stopping=False,
-            max_epochs=_EPOCHS_OF_FEW if are_few else "auto",
+            max_epochs=max_epochs,
             batch_size=int(np.clip(n_samples // n_batches, _LEAST_BATCH, _GREATEST_BATCH)),
             # Of few rows so little is left that float32 has few digits of it.
             precision="float64" if are_few else "float32",

@@ -304,7 +304,7 @@ CHANGES = {
 }
 OF_DRAWS = {"noise", "noise_level", "batch_size"}
 # Heard or seen, not felt by the weights, or without a meaning for a single epoch.
-WITHOUT_WEIGHTS = {"callbacks", "verbose", "device"}
+WITHOUT_WEIGHTS = {"callbacks", "verbose", "device", "checkpoint", "checkpoint_every"}
 # Of fits with y: tests/test_supervised.py.
 OF_Y = {"target_weight"}
 OF_FITS = {
@@ -720,6 +720,7 @@ OF_PYTHON = {
     "max_epochs": 2,
     "n_iter_no_change": 1,
     "random_state": 0,
+    "checkpoint_every": 1,
     "verbose": 0,
     "early_stopping": True,
     "linear_shortcut": True,

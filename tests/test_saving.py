@@ -550,7 +550,7 @@ def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_file(path):
     old = small(random_state=0).fit(X)
     save(old, path)
     rng = np.random.RandomState(0)
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", SAVE_FOR_EVER, path],
             stdout=subprocess.PIPE,

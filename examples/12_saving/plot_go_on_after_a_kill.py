@@ -69,6 +69,7 @@ LossCurveDisplay.from_estimator(whole, ax=ax)
 ax.plot(range(1, args.max_epochs + 1), resumed.loss_curve_, "k:", label="killed, gone on")
 ax.legend()
 figure.savefig(args.output, dpi=150)
+print(f"Picture: {args.output}")
 
 # %%
 # A file without code
