@@ -141,6 +141,7 @@ def archived(members: dict[str, bytes]) -> bytes:
 _STRANGE: list[Any] = [
     *(None, True, -1, 0, 10**9, 10**30, 0.5, -1e300, "", "x" * 1000, [], [[]], {}, "os.system"),
     *({"float": "nan"}, {"estimator": ["os.system", [], [], None]}, {"own": "builtins.eval"}),
+    *({"record": ["subprocess.Popen", [["args", ["true"]]]]}, {"plain": ["os.system", []]}),
     *({"skops": "0.skops"}, {"tensor": ["0", "float32", [1]]}, {"class": "torch.nn.Linear"}),
 ]
 
@@ -161,7 +162,10 @@ def forge_manifest(content: bytearray, rng: np.random.RandomState) -> bytes:
         holder, key = found[rng.randint(len(found))]
         other, of_other = found[rng.randint(len(found))]
         strange = _STRANGE[rng.randint(len(_STRANGE))]
-        holder[key] = deepcopy(other[of_other] if rng.randint(2) else strange)
+        changed = deepcopy(other[of_other] if rng.randint(2) else strange)
+        if isinstance(changed, dict) and isinstance(holder[key], dict) and rng.randint(2):
+            changed = {**holder[key], **changed}  # two things in one
+        holder[key] = changed
     members["manifest.json"] = json.dumps(manifest).encode()
     return archived(members)
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from secrets import token_hex
 from typing import BinaryIO
 
 from sklearn_ae.exceptions import LoadError
@@ -53,9 +52,10 @@ def write(path: Path, members: Mapping[str, bytes]) -> None:
 @contextmanager
 def _beside(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write to that takes the place of another once nothing has failed."""
-    beside = path.with_name(f".{path.name}.{token_hex(8)}")
+    # One name, so that what a process that was killed left is written over by the next.
+    beside = path.with_name(f".{path.name}.part")
     try:
-        with beside.open("xb") as file:
+        with beside.open("wb") as file:
             yield file
         os.replace(beside, path)
     except BaseException:

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import joblib
+import numpy as np
+from scipy.sparse import issparse
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from sklearn_ae._building import _Building
 from sklearn_ae._compat import warn
 from sklearn_ae._description import own_of
-from sklearn_ae._file import read_file, write_file
+from sklearn_ae._file import read_file, require_safetensors, write_file
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.start import Start
+from sklearn_ae._training.targets import Target
 from sklearn_ae.exceptions import LoadError
 
 # What says where a checkpoint is and what is shown meanwhile, and not what the fit comes to.
@@ -68,7 +73,9 @@ class Checkpoint:
         return Start() if self.left and "first_loss_" in self.left["keep_best"] else None
 
 
-def checkpoint_of(plain: _Building, rows: Rows, validation: Rows | None) -> Checkpoint | None:
+def checkpoint_of(
+    plain: _Building, rows: Rows, validation: Rows | None, target: Target | None
+) -> Checkpoint | None:
     """Give the checkpoint of a fit, if one is asked for.
 
     Raises
@@ -84,10 +91,13 @@ def checkpoint_of(plain: _Building, rows: Rows, validation: Rows | None) -> Chec
                 f"{name}={getattr(plain, name)!r}: a checkpoint does not hold what a fit with it "
                 "needs to go on. Use checkpoint=None."
             )
+    require_safetensors()
     path = Path(plain.checkpoint)
+    if path.is_dir():
+        raise ValueError(f"checkpoint={str(path)!r}: it is a folder. Name a file.")
     if not path.parent.is_dir():
         raise ValueError(f"checkpoint={str(path)!r}: there is no folder {str(path.parent)!r}.")
-    identity, own, left = _identity(plain, rows, validation), own_of(plain), None
+    identity, own, left = _identity(plain, rows, validation, target), own_of(plain), None
     if path.exists():
         try:
             left = read_file(path, _KIND, own=own)
@@ -154,7 +164,9 @@ def _state(listener: Callback) -> Iterator[tuple[str, Any]]:
     )
 
 
-def _identity(plain: _Building, rows: Rows, validation: Rows | None) -> dict[str, list[str]]:
+def _identity(
+    plain: _Building, rows: Rows, validation: Rows | None, target: Target | None
+) -> dict[str, list[str]]:
     """Give what a fit is of: the digest of each parameter and each part of the data.
 
     A parameter has its text beside it, to tell of it.
@@ -169,13 +181,46 @@ def _identity(plain: _Building, rows: Rows, validation: Rows | None) -> dict[str
         parts = {} if of is None else vars(of)
         for name, attribute in _DATA.items():
             found[f"{name}{suffix}"] = [_digest(parts.get(attribute))]
+    if target is not None:  # which names the classes
+        found["y"] = [_digest([rows.labels, target.kind, target.classes])]
     return found
 
 
 def _digest(value: Any) -> str:
-    if callable(value):  # by its name, since pickle may not know it
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return joblib.hash(value)
+    return joblib.hash(_contents(value))
+
+
+def _contents(value: Any) -> Any:
+    """Give what makes a value that one: of arrays the numbers, and of code what it does.
+
+    What a function calls is not looked at.
+    """
+    if issparse(value):
+        value = value.tocsr()
+        return [value.shape, *map(_contents, (value.data, value.indices, value.indptr))]
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return np.ascontiguousarray(value)  # a view of a file is one of an array
+    if isinstance(value, list | tuple):
+        return [_contents(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _contents(each) for name, each in value.items()}
+    if isinstance(value, CodeType):
+        return [value.co_code, value.co_names, _contents(value.co_consts)]
+    if isinstance(value, FunctionType):
+        kept = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = [value.__module__, value.__qualname__, value.__code__, value.__defaults__, kept]
+        return _contents(parts)
+    if isinstance(value, type):
+        return [value.__module__, value.__qualname__]
+    if isinstance(value, partial):
+        return _contents([value.func, value.args, value.keywords])
+    if callable(value) and hasattr(value, "__dict__"):
+        return _contents([type(value), vars(value)])
+    try:
+        joblib.hash(value)
+    except Exception:  # of what pickle does not know there is nothing but the kind
+        return _contents(type(value))
+    return value
 
 
 def _check_identity(path: Path, now: dict[str, list[str]], then: dict[str, list[str]]) -> None:
@@ -185,6 +230,8 @@ def _check_identity(path: Path, now: dict[str, list[str]], then: dict[str, list[
             continue
         was = "other data" if len(said) == 1 else f"{name}={before[1] if before else None}"
         what = name if len(said) == 1 else f"{name}={said[1]}"
+        if before is not None and before[1:] == said[1:] and len(said) > 1:
+            was += " of other contents"
         raise ValueError(
             f"{what}: the checkpoint {str(path)!r} is of a fit with {was}. Remove it to begin "
             "anew, or name another."

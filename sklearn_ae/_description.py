@@ -15,13 +15,14 @@ import numpy as np
 import sklearn
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from sklearn_ae._archive import check_members
-from sklearn_ae._building import Specification
+from sklearn_ae._building import Specification, _Building
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae.exceptions import LoadError
 
@@ -33,6 +34,24 @@ _DTYPES = (
 )
 # Whose trees, in memory and in files, could be crafted to read beyond their arrays.
 _FITTED_AGAIN = "sklearn.neighbors.NearestNeighbors"
+
+
+# What estimators of scikit-learn hold that are none themselves.
+_SPLITTERS = {
+    *("KFold", "StratifiedKFold", "RepeatedKFold", "RepeatedStratifiedKFold", "ShuffleSplit"),
+    *("StratifiedShuffleSplit", "GroupKFold", "GroupShuffleSplit", "StratifiedGroupKFold"),
+    *("LeaveOneOut", "LeavePOut", "LeaveOneGroupOut", "TimeSeriesSplit", "PredefinedSplit"),
+}
+_PLAIN_CLASSES = {
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.compose.make_column_selector",
+    "sklearn.metrics._scorer._PassthroughScorer",
+}
+
+
+_TYPES = {f"builtins.{of.__name__}": of for of in (bool, int, float, complex, str, object)} | {
+    f"numpy.{of.__name__}": of for of in {np.object_, *np.sctypeDict.values()}
+}
 
 
 class Description(NamedTuple):
@@ -131,6 +150,7 @@ class _Describer:
         self._names: dict[tuple, str] = {}
         self._kept: list[Tensor] = []  # so that no other takes their place in memory
         self._where: list[str] = []
+        self._takes_own = True
 
     def __call__(self, value: Any) -> Any:
         if value is None or type(value) in (bool, int, str):
@@ -141,8 +161,8 @@ class _Describer:
             return [self(each) for each in value]
         if type(value) in (tuple, set, frozenset):
             return {type(value).__name__: [self(each) for each in value]}
-        if type(value) in (dict, OrderedDict):
-            return {"dict": self.items(value)}
+        if type(value) in (dict, OrderedDict, Bunch):
+            return {"bunch" if type(value) is Bunch else "dict": self.items(value)}
         if type(value) is slice:
             return {"slice": [self(value.start), self(value.stop), self(value.step)]}
         for kind, describe in _KINDS.items():
@@ -156,6 +176,13 @@ class _Describer:
             with self._within(str(name)):
                 found.append([self(name), self(each)])
         return found
+
+    @contextmanager
+    def _taking_own(self, takes: bool) -> Iterator[None]:
+        """Allow or forbid what the user wrote, which only parameters may be."""
+        before, self._takes_own = self._takes_own, takes
+        yield
+        self._takes_own = before
 
     @contextmanager
     def _within(self, name: str) -> Iterator[None]:
@@ -197,7 +224,9 @@ class _Describer:
         return {"random_state": self(value.get_state(legacy=False))}
 
     def net(self, value: AutoencoderNet) -> dict[str, Any]:
-        return {"net": [self(value.module), self(value.state(steps=self.steps))]}
+        with self._taking_own(True):
+            specification = self(value.module)
+        return {"net": [specification, self(value.state(steps=self.steps))]}
 
     def estimator(self, value: BaseEstimator) -> dict[str, Any]:
         path = _path(type(value))
@@ -211,7 +240,10 @@ class _Describer:
         parameters = value.get_params(deep=False)
         fitted = {name: of for name, of in vars(value).items() if name not in parameters}
         requests = fitted.pop("_metadata_request", None)
-        found = [path, self.items(parameters), self.items(fitted)]
+        with self._taking_own(True):
+            found: list[Any] = [path, self.items(parameters)]
+        with self._taking_own(False):
+            found.append(self.items(fitted))
         return {"estimator": [*found, self(None if requests is None else _asked(requests))]}
 
     def class_or_own(self, value: Any) -> dict[str, Any]:
@@ -219,9 +251,15 @@ class _Describer:
             if _is_of(_OURS, type(value)):
                 return {"record": [_path(type(value)), self.items(_fields(value))]}
             raise self.unknown(value)
-        if isinstance(value, type) and _known_class(_path(value)) is value:
+        if not _is_own(value):
             return {"class": _path(value)}
-        if not (isinstance(value, type | FunctionType) or hasattr(value, "__dict__")):
+        if isinstance(value, np.ufunc):
+            return {"ufunc": value.__name__}
+        if _plain_class(_path(type(value))) is type(value):
+            return {"plain": [_path(type(value)), self.items(vars(value))]}
+        is_code = isinstance(value, type | FunctionType)
+        of_others = not is_code and type(value).__module__.split(".")[0] in ("numpy", "sklearn")
+        if not self._takes_own or of_others or not (is_code or hasattr(value, "__dict__")):
             raise self.unknown(value)
         return {"own": self.name_of_own(value)}
 
@@ -301,9 +339,14 @@ class _Builder:
         self.tensors = description.tensors
         self.trusted = frozenset(trusted)
         self.own = own
+        # Weights that are tied are there once, and named twice.
+        self.most_bytes = 2 * sum(tensor.nbytes for tensor in self.tensors.values())
+        self.n_bytes, self.named = 0, set[str]()
 
     def audit(self, node: Any) -> None:
         """Raise an error unless a node is sound, down to its leaves."""
+        if isinstance(node, dict) and len(node) != 1:  # else it could be two things in turn
+            raise LoadError(f"{str(node)[:80]!r} describes nothing that is known.")
         match node:
             case None | bool() | int() | float() | str() | {"path": str()}:
                 parts: list[Any] = []
@@ -320,7 +363,15 @@ class _Builder:
                 | {"slice": [_, _, _] as parts}
             ):
                 pass
-            case {"dict": list(items)}:
+            case {"dict": list(items)} | {"bunch": list(items)}:
+                parts = _both(items)
+            case {"ufunc": str(name)}:
+                if not isinstance(getattr(np, name, None), np.ufunc):
+                    raise LoadError(f"{name} is no function of numpy.")
+                parts = []
+            case {"plain": [str(path), list(items)]}:
+                if _plain_class(path) is None:
+                    raise LoadError(_untrusted([path]))
                 parts = _both(items)
             case {"tensor": [str(name), str(dtype), list(shape)]}:
                 self._audit_tensor(name, dtype, shape)
@@ -334,7 +385,11 @@ class _Builder:
             ):
                 parts = [of]
             case {"objects": [str(dtype), list(shape), list() as parts]}:
-                if np.dtype(dtype).kind not in "OU" or math.prod(shape) != len(parts):
+                longest = max((len(part) for part in parts if isinstance(part, str)), default=0)
+                is_text = np.dtype(dtype).itemsize <= 4 * max(longest, 1)
+                if not (dtype == "|O" or (np.dtype(dtype).kind == "U" and is_text)):
+                    raise LoadError(f"an array of {dtype} has entries of {longest} letters.")
+                if math.prod(shape) != len(parts):
                     raise LoadError(
                         f"an array of {dtype} and shape {shape} has {len(parts)} entries."
                     )
@@ -347,7 +402,7 @@ class _Builder:
                 self._audit_class(path)
                 parts = [*_both(parameters), *_both(fitted), requests]
             case {"record": [str(path), list(fields)]}:
-                if not _is_record(_ours(path)):
+                if _record(path) is None:
                     raise LoadError(f"{path} is no record of {_OURS}.")
                 parts = _both(fields)
             case {"class": str(path)}:
@@ -357,7 +412,7 @@ class _Builder:
             case {"own": str(name)}:
                 if name not in self.own:
                     raise LoadError(
-                        f"{name} is your own code, which no file holds: pass it, as "
+                        f"{name} is your own code, which no file holds: pass what stood there, as "
                         f"load(path, own={{{name!r}: ...}})."
                     )
                 parts = []
@@ -370,6 +425,9 @@ class _Builder:
         if name not in self.tensors:
             raise LoadError(f"there is no tensor {name!r}.")
         found = self.tensors[name]
+        self.n_bytes += found.nbytes
+        if self.n_bytes > self.most_bytes:
+            raise LoadError("tensors are named again and again, beyond what they are long.")
         found_dtype = str(found.dtype).removeprefix("torch.")
         if [found_dtype, list(found.shape)] != [dtype, shape]:
             raise LoadError(
@@ -378,8 +436,9 @@ class _Builder:
             )
 
     def _audit_skops(self, name: str) -> None:
-        if name not in self.of_skops:
-            raise LoadError(f"there is no {name!r}.")
+        if name not in self.of_skops or name in self.named:
+            raise LoadError(f"there is no {name!r}, or it is named twice.")
+        self.named.add(name)
         check_members(self.of_skops[name], name)
         unknown = set(_skops().get_untrusted_types(data=self.of_skops[name])) - self.trusted
         if unknown:
@@ -416,6 +475,15 @@ class _Builder:
                 return slice(*map(build, parts))
             case {"dict": items}:
                 return self._items(items)
+            case {"bunch": items}:
+                return Bunch(**self._items(items))
+            case {"ufunc": name}:
+                return getattr(np, name)
+            case {"plain": [path, items]}:
+                plain = cast(type, _plain_class(path))
+                made: Any = object.__new__(plain)
+                vars(made).update(self._items(items))
+                return made
             case {"tensor": [name, _, _]}:
                 return self.tensors[name]
             case {"array": of}:
@@ -435,9 +503,7 @@ class _Builder:
                 generator.set_state(build(of))
                 return generator
             case {"random_state": of}:
-                random_state = np.random.RandomState()
-                random_state.set_state(build(of))
-                return random_state
+                return _random_state(build(of))
             case {"neighbors": [parameters, rows]}:
                 return self._neighbors(self._items(parameters), build(rows))
             case {"skops": name}:
@@ -448,7 +514,7 @@ class _Builder:
             case {"estimator": [path, parameters, fitted, requests]}:
                 return self._estimator(path, self._items(parameters), self._items(fitted), requests)
             case {"record": [path, fields]}:
-                return _found(path)(**self._items(fields))
+                return cast(type, _record(path))(**self._items(fields))
             case {"class": path}:
                 return _known_class(path)
             case {"own": name}:
@@ -484,6 +550,16 @@ class _Builder:
         return specification.restored(state)
 
 
+def _random_state(state: dict[str, Any]) -> np.random.RandomState:
+    """Build a generator, whose place in its numbers numpy does not look at."""
+    position = state["state"]["pos"]
+    if state["bit_generator"] != "MT19937" or not 0 <= position <= 624:
+        raise LoadError(f"a random state is at {position} of 624 numbers.")
+    random_state = np.random.RandomState()
+    random_state.set_state(state)
+    return random_state
+
+
 class _Nowhere(TorchFunctionMode):
     """Takes what asks for a device to the one that has no memory."""
 
@@ -494,6 +570,24 @@ class _Nowhere(TorchFunctionMode):
         return func(*args, **(kwargs | {"device": "meta"} if "device" in kwargs else kwargs))
 
 
+def _check_given(specification: Specification, weights: Mapping[str, Any]) -> None:
+    """Check layers that the user gave: of torch's own, since others need not know of no memory."""
+    widths = (specification.n_features, specification.encoding_dim)
+    for name, (n_in, n_out) in {"encoder": widths, "decoder": widths[::-1]}.items():
+        given = specification.parameters.get(name)
+        if given is not None and not _is_own(given):
+            with torch.device("meta"):
+                layer = given(n_in, n_out)
+            n_values = sum(parameter.numel() for parameter in layer.parameters())
+            if n_values > sum(weight.numel() for weight in weights.values()):
+                raise LoadError(f"{name}={given.__name__} has {n_values} weights of {widths}.")
+
+
+def _is_own(value: Any) -> bool:
+    """Whether the user wrote it."""
+    return not (isinstance(value, type) and _known_class(_path(value)) is value)
+
+
 def _check_layers(specification: Specification, weights: Mapping[str, Any]) -> None:
     """Check weights against layers that take no memory, so that crafted ones ask for none."""
     if len(specification.units.shift) != specification.n_features:
@@ -501,10 +595,22 @@ def _check_layers(specification: Specification, weights: Mapping[str, Any]) -> N
             f"units of {len(specification.units.shift)} features are described where the "
             f"parameters ask for {specification.n_features}."
         )
+    if not issubclass(specification.estimator_class, _Building):
+        raise LoadError(f"a net is of {specification.estimator_class}, which builds none.")
+    parameters = specification.parameters
+    for name in ("hidden_layer_sizes", "channels"):
+        sizes = parameters.get(name)
+        if not isinstance(sizes, str | int | None) and len(sizes) > len(weights):
+            raise LoadError(f"{name} has {len(sizes)} layers, of {len(weights)} weights.")
+    if specification.target is not None:
+        head = (len(specification.target.start), specification.encoding_dim)
+        if weights["target_head.weight"].shape != head:
+            raise LoadError(f"the weights target_head.weight are not of shape {head}.")
     try:
         with torch.device("meta"), _Nowhere():
             halves = specification.halves()
-    except Exception:  # of layers of the user's own, which need not know of such a device
+    except Exception:
+        _check_given(specification, weights)
         return
     layers = nn.ModuleDict(dict(zip(("encoder", "decoder"), halves, strict=True)))
     for name, layer in layers.state_dict().items():
@@ -584,7 +690,9 @@ def _of_sklearn(path: str) -> type | None:
 
 
 def _known_class(path: str) -> type | None:
-    """Give a class that a parameter may be: an estimator of ours, an optimizer or a layer."""
+    """Give a class that a parameter may be: of ours, an optimizer, a layer or a type of numbers."""
+    if path in _TYPES:
+        return _TYPES[path]
     for module, base in (("torch.optim", Optimizer), ("torch.nn", nn.Module)):
         if path.startswith(f"{module}."):
             found = getattr(_module(module), path.removeprefix(f"{module}."), None)
@@ -593,9 +701,20 @@ def _known_class(path: str) -> type | None:
     return found if found is not None and issubclass(found, BaseEstimator) else None
 
 
-def _is_record(found: type | None) -> bool:
-    is_tuple = isinstance(found, type) and issubclass(found, tuple) and hasattr(found, "_fields")
-    return is_tuple or (dataclasses.is_dataclass(found) and isinstance(found, type))
+def _plain_class(path: str) -> type | None:
+    """Give a class of scikit-learn that is no estimator, and does nothing when it is built."""
+    module, _, name = path.rpartition(".")
+    if path in _PLAIN_CLASSES or (module == "sklearn.model_selection" and name in _SPLITTERS):
+        return getattr(_module(module), name, None)
+    return None
+
+
+def _record(path: str) -> type | None:
+    """Give one of our classes that holds named values and does nothing when it is built."""
+    found = _ours(path)
+    if found is None or not (hasattr(found, "_fields") or dataclasses.is_dataclass(found)):
+        return None
+    return found
 
 
 def _fields(record: Any) -> dict[str, Any]:

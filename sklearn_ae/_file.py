@@ -39,7 +39,7 @@ def write_file(path: Path, kind: str, value: Any, *, steps: bool) -> None:
     }
     members = {
         _MANIFEST: json.dumps(manifest, allow_nan=False, indent=1).encode(),
-        _TENSORS: _safetensors().save(description.tensors),
+        _TENSORS: require_safetensors().save(description.tensors),
         **description.of_skops,
     }
     write(path, members)
@@ -63,7 +63,7 @@ def read_file(
 
     of_skops = {name: of for name, of in members.items() if name.endswith(_OF_SKOPS)}
     try:
-        tensors = _safetensors().load(members[_TENSORS])
+        tensors = require_safetensors().load(members[_TENSORS])
     except ImportError:
         raise
     except Exception as error:
@@ -101,7 +101,8 @@ def _version(project: str) -> tuple[str, str]:
     return project, version(project)
 
 
-def _safetensors() -> Any:
+def require_safetensors() -> Any:
+    """Give what writes and reads tensors."""
     try:
         return import_module("safetensors.torch")
     except ImportError as error:

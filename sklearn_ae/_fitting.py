@@ -128,7 +128,7 @@ class _Fitting(CallbackSupportMixin, _Input):
             checked, target = plain._with_labels(checked, y, target)
             if validation is not None:
                 validation, _ = plain._with_labels(validation, y_val, target, name="y_val")
-            checkpoint = checkpoint_of(plain, checked, validation)
+            checkpoint = checkpoint_of(plain, checked, validation, target)
             module_seed, net_seed = seeds(plain.random_state, 2)
             left = None if checkpoint is None else checkpoint.net
             if left is not None:
@@ -165,7 +165,8 @@ class _Fitting(CallbackSupportMixin, _Input):
 
         The first call sets units and start by its rows, and draws from `random_state`. The
         rate is `lr`, without a schedule, and the weights are those that the epoch ends with.
-        After a `fit` the optimizer begins anew.
+        After a `fit` the optimizer begins anew. There is no `checkpoint` of it: :func:`save` does
+        that.
         Objective and training may have other parameters from one call to the next; layers
         and units may not.
 

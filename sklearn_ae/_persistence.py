@@ -101,8 +101,8 @@ def load(
     sklearn_ae.exceptions.LoadError
         If the file is damaged, is of a later version, or holds what is not to be trusted. It is a
         ValueError.
-    FileNotFoundError
-        If there is no file.
+    OSError
+        If the file can't be read, such as FileNotFoundError.
     ImportError
         If safetensors or skops are needed and not installed.
 

@@ -142,8 +142,9 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
     checkpoint : str or path-like, default=None
         A file to keep the training in while it goes on, so that a fit to the same data with the
         same parameters goes on where a process was killed, and comes to the same weights. It
-        stays after the fit. Another fit that finds it is refused. It does not go with callbacks
-        and `warm_start`, and needs what :func:`save` does.
+        stays after the fit. Another fit that finds it is refused, so that fits of a search have no
+        common one. It does not go with callbacks and `warm_start`, and needs what :func:`save`
+        does.
     checkpoint_every : int, default=1
         Epochs from one checkpoint to the next.
     verbose : int, default=0

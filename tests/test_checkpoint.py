@@ -3,14 +3,18 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from _testing import small, with_parameters
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.datasets import load_digits
 from skorch.callbacks import EpochTimer
-from torch.optim import RMSprop
+from torch import nn
+from torch.nn.functional import huber_loss
+from torch.optim import LBFGS, RMSprop
 
 from sklearn_ae import AutoencoderTransformer, VariationalAutoencoderTransformer, save
 from sklearn_ae._checkpoint import KeepCheckpoint
@@ -65,6 +69,7 @@ VARIANTS = {
     "constant": {},
     "one cycle": {"lr_schedule": "one_cycle"},
     "cosine, autograd": {"lr_schedule": "cosine", "optimizer": RMSprop},
+    "LBFGS": {"lr_schedule": "cosine", "optimizer": LBFGS, "lr": 0.1},
     "held out": {"early_stopping": True, "validation_fraction": 0.3},
     "cross-validated": {"early_stopping": "auto", "lr_schedule": "one_cycle"},
     "noise": {"noise": "masking", "trim": 0.1, "target_weight": 1.0},
@@ -271,6 +276,68 @@ def test_other_parameters_are_refused_by_name(path, other):
         small(checkpoint=path).set_params(**other).fit(FEW)
 
 
+def steep(output, target):
+    return (output - target) ** 4
+
+
+def flat(output, target):
+    return (output - target).abs()
+
+
+flat.__qualname__ = steep.__qualname__
+WITH_CODE = {
+    "functions of one name": (steep, flat),
+    "partials": [partial(huber_loss, reduction="none", delta=delta) for delta in (1.0, 9.0)],
+    "modules": [nn.HuberLoss("none", delta=delta) for delta in (1.0, 9.0)],
+}
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_other_code_of_the_same_name_is_refused(path, name):
+    one, other = WITH_CODE[name]
+    small(checkpoint=path, loss=one).fit(FEW)
+    small(checkpoint=path, loss=one).fit(FEW)
+    with pytest.raises(ValueError, match=r"(?s)^loss="):
+        small(checkpoint=path, loss=other).fit(FEW)
+
+
+def test_other_names_of_classes_are_refused(path):
+    of_numbers = small(checkpoint=path, target_weight=1.0)
+    of_numbers.fit(FEW, Y[:200] % 2)
+    words = np.array(["ham", "spam"])[Y[:200] % 2]
+    with pytest.raises(ValueError, match=r"^y: the checkpoint"):
+        small(checkpoint=path, target_weight=1.0).fit(FEW, words)
+
+
+SAME = {
+    "in Fortran's order": np.asfortranarray,
+    "strided": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "lists": lambda X: X.tolist(),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_same_rows_are_the_same_however_they_lie(path, name):
+    small(checkpoint=path).fit(FEW)
+    small(checkpoint=path).fit(SAME[name](FEW))
+
+
+def test_sparse_rows_are_the_same_whatever_scipy_has_looked_at(path):
+    rows = csr_matrix(FEW)
+    small(checkpoint=path).fit(rows)
+    assert rows.has_sorted_indices
+    small(checkpoint=path).fit(csr_matrix(FEW))
+    small(checkpoint=path).fit(csr_array(FEW))
+
+
+def test_a_random_state_that_has_drawn_is_another(path):
+    random_state = np.random.RandomState(0)
+    small(checkpoint=path, random_state=random_state).fit(FEW)
+    with pytest.raises(ValueError, match="of other contents"):
+        small(checkpoint=path, random_state=random_state).fit(FEW)
+    small(checkpoint=path, random_state=np.random.RandomState(0)).fit(FEW)
+
+
 def test_what_is_only_shown_may_differ(path, killed_after):
     killed_after(small(checkpoint=path), 1, FEW)
     small(checkpoint=path, checkpoint_every=2, verbose=1).fit(FEW)
@@ -300,6 +367,7 @@ def test_files_that_are_no_checkpoints_are_refused_and_left(path):
         ({"warm_start": True}, "warm_start=True: a checkpoint"),
         ({"callbacks": [("timer", EpochTimer())]}, "callbacks=.*: a checkpoint"),
         ({"checkpoint": "nowhere/at/all"}, "there is no folder 'nowhere/at'"),
+        ({"checkpoint": "."}, "it is a folder"),
         ({"checkpoint": 3}, "'checkpoint' parameter"),
         ({"checkpoint_every": 0}, "'checkpoint_every' parameter"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import zipfile
 from functools import partial
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +23,14 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EpochScoring
@@ -138,6 +143,44 @@ OTHERS = {
         "transform",
     ),
 }
+
+
+SEARCHED = {
+    "search": GridSearchCV(small(), {"encoding_dim": [2, 3]}, cv=KFold(2)),
+    "search of a pipeline": GridSearchCV(
+        make_pipeline(small(), LogisticRegression()), {"autoencodertransformer__lr": [1e-3]}, cv=2
+    ),
+    "voting": VotingClassifier([("one", make_pipeline(small(), LogisticRegression()))]),
+    "calibrated": CalibratedClassifierCV(make_pipeline(small(), LogisticRegression()), cv=2),
+    "regressor": TransformedTargetRegressor(
+        make_pipeline(small(), LinearRegression()), func=np.log1p, inverse_func=np.expm1
+    ),
+    "selected": make_pipeline(
+        ColumnTransformer([("codes", small(), make_column_selector(dtype_include=float))]),
+        LogisticRegression(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_meta_estimators_of_scikit_learn_come_back(path, name):
+    rows, labels = pd.DataFrame(X[Y < 2]), Y[Y < 2]
+    fitted = clone(SEARCHED[name]).fit(rows, labels)
+    trusted = ["sklearn.calibration._SigmoidCalibration"] if name == "calibrated" else []
+    loaded = through(path, fitted, trusted=trusted)
+    method = "transform" if name == "search" else "predict"
+    assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
+
+
+def test_what_could_not_come_back_is_not_saved(path):
+    """A scorer is kept in the fitted search, where nobody could pass it again."""
+    scorer = make_scorer(lambda y, p: 0.0)
+    pipeline = make_pipeline(small(), LogisticRegression())
+    fitted = GridSearchCV(pipeline, {"autoencodertransformer__lr": [1e-3]}, scoring=scorer, cv=2)
+    with pytest.raises(ValueError, match=r"_Scorer can't be saved"):
+        save(fitted.fit(X[Y < 2], Y[Y < 2]), path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -449,6 +492,98 @@ def estimator_of(name):
 )
 def test_a_tree_that_is_not_sound_is_refused(saved, path, tree, match):
     crafted(saved, path, lambda manifest: {**manifest, "estimator": tree})
+    with pytest.raises(LoadError, match=match):
+        load(path)
+
+
+KINDS = {
+    "list of one": {"tuple": [None]},
+    "dict": {"dict": [["a", {"record": ["subprocess.Popen", [["args", ["true"]]]]}]]},
+    "net": {"net": [None, None]},
+    "record": {"record": ["subprocess.Popen", []]},
+    "own": {"own": "os.system"},
+    "path": {"path": "/"},
+    "estimator": estimator_of("sklearn_ae.LatentDensity"),
+}
+
+
+@pytest.mark.parametrize("pair", list(permutations(KINDS, 2)), ids="-".join)
+def test_a_node_that_could_be_two_things_is_refused(saved, path, pair, monkeypatch):
+    """What is looked at as one must not be built as the other."""
+    monkeypatch.setattr(subprocess, "Popen", None)
+    tree = {**KINDS[pair[0]], **KINDS[pair[1]]}
+    crafted(saved, path, lambda manifest: {**manifest, "estimator": tree})
+    with pytest.raises(LoadError, match="describes nothing that is known"):
+        load(path)
+
+
+def test_optimizers_of_other_shapes_are_refused(path):
+    """Fused ones read as far as the parameters go, beyond what they have."""
+    save(small().partial_fit(X), path, optimizer_state=True)
+    members = members_of(path)
+    text = members["manifest.json"].decode()
+    step = re.search(r'"step",\s+({[^}]*})', text)[1]
+    changed = re.sub(r'("exp_avg",\s+){[^}]*}', lambda found: found[1] + step, text)
+    assert changed != text
+    rewritten(path, {**members, "manifest.json": changed.encode()})
+    with pytest.raises(LoadError, match="exp_avg of the optimizer is not of shape"):
+        load(path)
+
+
+def test_a_random_state_beyond_its_numbers_is_refused(path):
+    save(small(random_state=np.random.RandomState(0)), path)
+    members = members_of(path)
+    text = members["manifest.json"].decode()
+    changed = re.sub(r'"pos",\s+624', '"pos", 500000000', text)
+    assert changed != text
+    rewritten(path, {**members, "manifest.json": changed.encode()})
+    with pytest.raises(LoadError, match="at 500000000 of 624"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ({"objects": ["<U300000000", [1], ["a"]]}, "entries of 1 letters"),
+        ([{"array": {"tensor": ["0", "float64", [64]]}}] * 4000, "named again and again"),
+    ],
+    ids=["letters", "arrays"],
+)
+def test_what_a_small_file_would_blow_up_is_refused(saved, path, value, match):
+    def append(manifest):
+        manifest["estimator"]["estimator"][2].append(["more_", value])
+
+    crafted(saved, path, append)
+    with pytest.raises(LoadError, match=match):
+        load(path)
+
+
+def with_parameter(path, **parameters):
+    """Let the network of a file have other parameters than it was fitted with."""
+    members = members_of(path)
+    manifest = json.loads(members["manifest.json"])
+    described = dict(manifest["estimator"]["estimator"][2])["net_"]["net"][0]["record"][1]
+    of_network = dict(described)["parameters"]["dict"]
+    for item in of_network:
+        item[1] = parameters.get(item[0], item[1])
+    for item in described:
+        item[1] = parameters.get(item[0], item[1])
+    rewritten(path, {**members, "manifest.json": json.dumps(manifest).encode()})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"hidden_layer_sizes": {"tuple": [1] * 40_000}}, "has 40000 layers"),
+        ({"decoder": {"class": "torch.nn.Bilinear"}}, "can't be put together"),
+        ({"encoding_dim": 10**7}, "target_head.weight are not of shape"),
+        ({"estimator_class": {"class": "torch.nn.Linear"}}, "which builds none"),
+    ],
+    ids=["layers", "decoder", "head", "class"],
+)
+def test_networks_beyond_the_file_are_refused(path, parameters, match):
+    save(small(target_weight=1.0).fit(X, Y), path)
+    with_parameter(path, **parameters)
     with pytest.raises(LoadError, match=match):
         load(path)
 

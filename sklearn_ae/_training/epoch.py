@@ -121,7 +121,7 @@ class TrainedNet(ListenedToNet):
             if scheduler is not None and (n_done or self._allows_exact_step()):
                 # A step of nothing, without which the schedule would warn that none was taken.
                 self.optimizer_.zero_grad()
-                self.optimizer_.step()
+                self.optimizer_.step(lambda: 0.0)
             if scheduler is not None:
                 for _ in range(n_done * n_batches(len(split.train), self.batch_size)):
                     scheduler.step()

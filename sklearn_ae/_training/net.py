@@ -20,7 +20,12 @@ from torch.utils.data import Subset
 from sklearn_ae._training.batches import Batch, Rows, rows_at_once
 from sklearn_ae._training.callbacks import own_copy
 from sklearn_ae._training.epoch import TrainedNet
-from sklearn_ae._training.optimizers import decaying_layers_alone, set_rates, take_state
+from sklearn_ae._training.optimizers import (
+    check_steps,
+    decaying_layers_alone,
+    set_rates,
+    take_state,
+)
 from sklearn_ae._training.random import draws
 from sklearn_ae._validation import with_dtype, without_mask
 from sklearn_ae.noise import Noise
@@ -258,6 +263,7 @@ class AutoencoderNet(TrainedNet):
         self.history_ = History(state["history"])
         self.generator_.set_state(state["generator"])
         self.__dict__.update(state["found"])
+        check_steps(self.optimizer_, state["steps"])
         kept = self.optimizer_.state_dict()
         self.optimizer_.load_state_dict({**kept, "state": state["steps"]})
         self.__setstate__({"device": state["device"]})

@@ -149,6 +149,27 @@ def take_state(
     optimizer.load_state_dict({**optimizer.state_dict(), "state": deepcopy(state)})
 
 
+def check_steps(optimizer: Optimizer, steps: dict[int, dict[str, Any]]) -> None:
+    """Check what an optimizer is to go on from: fused ones read as far as their parameters go.
+
+    Raises
+    ------
+    ValueError
+        If moments are not of the shape of their parameter.
+    """
+    if "fused" not in optimizer.defaults:
+        return
+    parameters = [own for group in optimizer.param_groups for own in group["params"]]
+    for number, state in steps.items():
+        own = parameters[number]
+        for name, kept in state.items():
+            expected = (own.shape, own.dtype)
+            if name == "step":
+                expected = (torch.Size(), torch.float32)
+            if kept is not None and (getattr(kept, "shape", None), kept.dtype) != expected:
+                raise ValueError(f"{name} of the optimizer is not of shape {tuple(own.shape)}")
+
+
 def _moments_kept(optimizer: Optimizer) -> set[str]:
     """Give the options of torch's optimizers that say so, where they are set."""
     options = ("amsgrad", "centered", "momentum")
