@@ -192,7 +192,7 @@ class ToImages(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (n_samples, n_features) to (n_samples, channels, height, width)."""
-        return x.reshape(len(x), *self.image_shape).permute(0, 3, 1, 2)
+        return x.unflatten(1, self.image_shape).permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """Give the shape, for the representation."""
