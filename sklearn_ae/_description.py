@@ -256,7 +256,9 @@ class _Describer:
         if isinstance(value, np.ufunc):
             return {"ufunc": value.__name__}
         if _plain_class(_path(type(value))) is type(value):
-            return {"plain": [_path(type(value)), self.items(vars(value))]}
+            # What metadata they ask for is asked of the estimators.
+            kept = {name: of for name, of in vars(value).items() if name != "_metadata_request"}
+            return {"plain": [_path(type(value)), self.items(kept)]}
         is_code = isinstance(value, type | FunctionType)
         of_others = not is_code and type(value).__module__.split(".")[0] in ("numpy", "sklearn")
         if not self._takes_own or of_others or not (is_code or hasattr(value, "__dict__")):

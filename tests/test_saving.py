@@ -713,6 +713,7 @@ def test_files_of_the_first_format_load(file):
     np.testing.assert_allclose(found, expected[file.stem], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
 def test_there_are_such_files_of_each_estimator():
     names = {type(load(file)).__name__ for file in FIXTURES.glob("*.skae")}
     public = [getattr(sklearn_ae, name) for name in sklearn_ae.__all__]

@@ -203,8 +203,8 @@ class TrainedNet(ListenedToNet):
             yield
         except (MemoryError, RuntimeError) as error:
             # On a CPU torch has no type for it.
-            is_of_torch = isinstance(error, torch.OutOfMemoryError) or "memory" in str(error)
-            if not (isinstance(error, MemoryError) or is_of_torch):
+            is_of_cpu = any(said in str(error) for said in ("allocate memory", "enough memory"))
+            if not (is_of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
                 raise
             raise MemoryError(
                 f"batch_size={self.batch_size}: a batch of so many rows of "

@@ -31,7 +31,7 @@ from sklearn_ae._validation import with_dtype, without_mask
 from sklearn_ae.noise import Noise
 
 # What training finds besides the weights; the last is of a variational net.
-_FOUND = (
+_FOUND = {
     "best_epoch_",
     "best_loss_",
     "start_loss_",
@@ -40,7 +40,7 @@ _FOUND = (
     "interrupted_",
     "least_",
     "active_units_",
-)
+}
 
 
 class AutoencoderNet(TrainedNet):
@@ -253,7 +253,7 @@ class AutoencoderNet(TrainedNet):
             "weights": dict(self.module_.state_dict()),
             "history": [dict(row) for row in self.history_],
             "generator": self.generator_.get_state(),
-            "found": {name: vars(self)[name] for name in _FOUND if name in vars(self)},
+            "found": {name: vars(self)[name] for name in sorted(_FOUND & vars(self).keys())},
             "steps": self.optimizer_.state_dict()["state"] if steps else {},
         }
 
@@ -262,7 +262,9 @@ class AutoencoderNet(TrainedNet):
         self.module_.load_state_dict(state["weights"])
         self.history_ = History(state["history"])
         self.generator_.set_state(state["generator"])
-        self.__dict__.update(state["found"])
+        self.__dict__.update(
+            {name: state["found"][name] for name in _FOUND & state["found"].keys()}
+        )
         check_steps(self.optimizer_, state["steps"])
         kept = self.optimizer_.state_dict()
         self.optimizer_.load_state_dict({**kept, "state": state["steps"]})

@@ -192,7 +192,8 @@ class ToImages(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (n_samples, n_features) to (n_samples, channels, height, width)."""
-        return x.unflatten(1, self.image_shape).permute(0, 3, 1, 2)
+        images = x.unflatten(1, self.image_shape)  # type: ignore[no-untyped-call]
+        return images.permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
         """Give the shape, for the representation."""
