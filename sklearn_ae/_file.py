@@ -59,7 +59,8 @@ def read_file(
     manifest = _manifest(path, members)
     if kind not in manifest:
         raise LoadError(f"{path}: {_MANIFEST} describes no {kind}.")
-    from sklearn_ae._description import Description, rebuilt
+    from sklearn_ae._description import Description
+    from sklearn_ae._rebuilding import rebuilt
 
     of_skops = {name: of for name, of in members.items() if name.endswith(_OF_SKOPS)}
     try:

@@ -595,7 +595,7 @@ def test_nothing_is_built_of_a_tree_whose_end_is_not_sound(saved, path, monkeypa
     crafted(saved, path, append)
     built = []
     monkeypatch.setattr(
-        "sklearn_ae._description._Builder.build", lambda self, node: built.append(node)
+        "sklearn_ae._rebuilding._Builder.build", lambda self, node: built.append(node)
     )
     with pytest.raises(LoadError, match=r"os\.system"):
         load(path)

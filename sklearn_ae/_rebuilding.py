@@ -1,0 +1,363 @@
+"""Estimators from what describes them, once all of it has been looked at."""
+
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
+from torch import Generator, Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from sklearn_ae._archive import check_members
+from sklearn_ae._building import Specification, _Building
+from sklearn_ae._description import Description
+from sklearn_ae._naming import (
+    OURS,
+    imported,
+    is_own,
+    known_class,
+    of_ours,
+    of_sklearn,
+    plain_class,
+    record_class,
+    skops_io,
+)
+from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae.exceptions import LoadError
+
+
+def rebuilt(description: Description, trusted: Collection[str], own: Mapping[str, Any]) -> Any:
+    """Build what is described, once all of the description is found to be sound.
+
+    Parameters
+    ----------
+    description : Description
+    trusted : collection of str
+        Classes beyond those of this package and of scikit-learn.
+    own : mapping of str to object
+        What the user wrote.
+
+    Raises
+    ------
+    LoadError
+        If it is not sound.
+    """
+    builder = _Builder(description, trusted, own)
+    try:
+        builder.audit(description.tree)
+        return builder.build(description.tree)
+    except LoadError:
+        raise
+    except Exception as error:  # whatever a crafted tree may bring about
+        raise LoadError(f"what is described can't be put together: {error}") from error
+
+
+class _Builder:
+    """Looks at all of a tree before it builds anything of it."""
+
+    def __init__(
+        self, description: Description, trusted: Collection[str], own: Mapping[str, Any]
+    ) -> None:
+        self.of_skops = description.of_skops
+        self.tensors = description.tensors
+        self.trusted = frozenset(trusted)
+        self.own = own
+        # Weights that are tied are there once, and named twice.
+        self.most_bytes = 2 * sum(tensor.nbytes for tensor in self.tensors.values())
+        self.n_bytes, self.named = 0, set[str]()
+
+    def audit(self, node: Any) -> None:
+        """Raise an error unless a node is sound, down to its leaves."""
+        if isinstance(node, dict) and len(node) != 1:  # else it could be two things in turn
+            raise LoadError(f"{str(node)[:80]!r} describes nothing that is known.")
+        match node:
+            case None | bool() | int() | float() | str() | {"path": str()}:
+                parts: list[Any] = []
+            case {"float": "nan" | "inf" | "-inf"}:
+                parts = []
+            case list() as parts:
+                pass
+            case (
+                {"tuple": list() as parts}
+                | {"set": list() as parts}
+                | {"frozenset": list() as parts}
+                | {"net": [_, _] as parts}
+                | {"masked": [_, _] as parts}
+                | {"slice": [_, _, _] as parts}
+            ):
+                pass
+            case {"dict": list(items)} | {"bunch": list(items)}:
+                parts = _both(items)
+            case {"ufunc": str(name)}:
+                if not isinstance(getattr(np, name, None), np.ufunc):
+                    raise LoadError(f"{name} is no function of numpy.")
+                parts = []
+            case {"plain": [str(path), list(items)]}:
+                if plain_class(path) is None:
+                    raise LoadError(_untrusted([path]))
+                parts = _both(items)
+            case {"tensor": [str(name), str(dtype), list(shape)]}:
+                self._audit_tensor(name, dtype, shape)
+                parts = []
+            case (
+                {"array": dict() as of}
+                | {"transposed": dict() as of}
+                | {"number": dict() as of}
+                | {"generator": dict() as of}
+                | {"random_state": dict() as of}
+            ):
+                parts = [of]
+            case {"objects": [str(dtype), list(shape), list() as parts]}:
+                longest = max((len(part) for part in parts if isinstance(part, str)), default=0)
+                is_text = np.dtype(dtype).itemsize <= 4 * max(longest, 1)
+                if not (dtype == "|O" or (np.dtype(dtype).kind == "U" and is_text)):
+                    raise LoadError(f"an array of {dtype} has entries of {longest} letters.")
+                if math.prod(shape) != len(parts):
+                    raise LoadError(
+                        f"an array of {dtype} and shape {shape} has {len(parts)} entries."
+                    )
+            case {"neighbors": [list(parameters), rows]}:
+                parts = [*_both(parameters), rows]
+            case {"skops": str(name)}:
+                self._audit_skops(name)
+                parts = []
+            case {"estimator": [str(path), list(parameters), list(fitted), requests]}:
+                self._audit_class(path)
+                parts = [*_both(parameters), *_both(fitted), requests]
+            case {"record": [str(path), list(fields)]}:
+                if record_class(path) is None:
+                    raise LoadError(f"{path} is no record of {OURS}.")
+                parts = _both(fields)
+            case {"class": str(path)}:
+                if known_class(path) is None:
+                    raise LoadError(f"{path} is no class that a parameter may be.")
+                parts = []
+            case {"own": str(name)}:
+                if name not in self.own:
+                    raise LoadError(
+                        f"{name} is your own code, which no file holds: pass what stood there, as "
+                        f"load(path, own={{{name!r}: ...}})."
+                    )
+                parts = []
+            case _:
+                raise LoadError(f"{str(node)[:80]!r} describes nothing that is known.")
+        for part in parts:
+            self.audit(part)
+
+    def _audit_tensor(self, name: str, dtype: str, shape: list[Any]) -> None:
+        if name not in self.tensors:
+            raise LoadError(f"there is no tensor {name!r}.")
+        found = self.tensors[name]
+        self.n_bytes += found.nbytes
+        if self.n_bytes > self.most_bytes:
+            raise LoadError("tensors are named again and again, beyond what they are long.")
+        found_dtype = str(found.dtype).removeprefix("torch.")
+        if [found_dtype, list(found.shape)] != [dtype, shape]:
+            raise LoadError(
+                f"tensor {name} is {found_dtype} of shape {list(found.shape)} where {dtype} of "
+                f"shape {shape} is described."
+            )
+
+    def _audit_skops(self, name: str) -> None:
+        if name not in self.of_skops or name in self.named:
+            raise LoadError(f"there is no {name!r}, or it is named twice.")
+        self.named.add(name)
+        check_members(self.of_skops[name], name)
+        unknown = set(skops_io().get_untrusted_types(data=self.of_skops[name])) - self.trusted
+        if unknown:
+            raise LoadError(_untrusted(sorted(unknown)))
+
+    def _audit_class(self, path: str) -> None:
+        if path not in self.trusted and self._class(path) is None:
+            raise LoadError(_untrusted([path]))
+
+    def _class(self, path: str) -> type | None:
+        """Give a class of estimators, which is imported only if it is known or trusted."""
+        if path in self.trusted:
+            return imported(path)
+        found = of_ours(path) or of_sklearn(path)
+        return found if found is not None and issubclass(found, BaseEstimator) else None
+
+    def build(self, node: Any) -> Any:
+        """Build what a node describes that was found to be sound."""
+        build = self.build
+        match node:
+            case {"float": text}:
+                return float(text)
+            case {"path": text}:
+                return Path(text)
+            case list():
+                return [build(each) for each in node]
+            case {"tuple": parts}:
+                return tuple(map(build, parts))
+            case {"set": parts}:
+                return set(map(build, parts))
+            case {"frozenset": parts}:
+                return frozenset(map(build, parts))
+            case {"slice": parts}:
+                return slice(*map(build, parts))
+            case {"dict": items}:
+                return self._items(items)
+            case {"bunch": items}:
+                return Bunch(**self._items(items))
+            case {"ufunc": name}:
+                return getattr(np, name)
+            case {"plain": [path, items]}:
+                plain = cast(type, plain_class(path))
+                made: Any = object.__new__(plain)
+                vars(made).update(self._items(items))
+                return made
+            case {"tensor": [name, _, _]}:
+                return self.tensors[name]
+            case {"array": of}:
+                return build(of).numpy().copy()
+            case {"transposed": of}:
+                return build(of).numpy().copy().T
+            case {"number": of}:
+                return build(of)[()]
+            case {"masked": [values, mask]}:
+                return np.ma.MaskedArray(build(values), build(mask))
+            case {"objects": [dtype, shape, entries]}:
+                array = np.empty(math.prod(shape), dtype)
+                array[:] = [build(entry) for entry in entries]
+                return array.reshape(shape)
+            case {"generator": of}:
+                generator = Generator()
+                generator.set_state(build(of))
+                return generator
+            case {"random_state": of}:
+                return _random_state(build(of))
+            case {"neighbors": [parameters, rows]}:
+                return self._neighbors(self._items(parameters), build(rows))
+            case {"skops": name}:
+                trusted = sorted(self.trusted)
+                return skops_io().loads(self.of_skops[name], trusted=trusted)
+            case {"net": [specification, state]}:
+                return self._net(build(specification), build(state))
+            case {"estimator": [path, parameters, fitted, requests]}:
+                return self._estimator(path, self._items(parameters), self._items(fitted), requests)
+            case {"record": [path, fields]}:
+                return cast(type, record_class(path))(**self._items(fields))
+            case {"class": path}:
+                return known_class(path)
+            case {"own": name}:
+                return self.own[name]
+        return node
+
+    def _items(self, items: list[list[Any]]) -> dict[Any, Any]:
+        return {self.build(name): self.build(value) for name, value in items}
+
+    def _neighbors(self, parameters: dict[str, Any], rows: Any) -> BaseEstimator:
+        from sklearn.neighbors import NearestNeighbors  # with whom half of scikit-learn comes
+
+        neighbors = NearestNeighbors(**parameters)
+        return neighbors if rows is None else neighbors.fit(rows)
+
+    def _estimator(
+        self, path: str, parameters: dict[str, Any], fitted: dict[str, Any], requests: Any
+    ) -> BaseEstimator:
+        estimator = cast(type, self._class(path))(**parameters)
+        vars(estimator).update(parameters | fitted)
+        if requests is not None:
+            asked = estimator._get_metadata_request()
+            for method, of_method in self.build(requests).items():
+                for name, alias in of_method.items():
+                    getattr(asked, method).add_request(param=name, alias=alias)
+            estimator._metadata_request = asked
+        return estimator
+
+    def _net(self, specification: Any, state: Any) -> AutoencoderNet:
+        if not isinstance(specification, Specification):
+            raise LoadError("a net has no specification.")
+        _check_layers(specification, state["weights"])
+        return specification.restored(state)
+
+
+def _random_state(state: dict[str, Any]) -> np.random.RandomState:
+    """Build a generator, whose place in its numbers numpy does not look at."""
+    position = state["state"]["pos"]
+    if state["bit_generator"] != "MT19937" or not 0 <= position <= 624:
+        raise LoadError(f"a random state is at {position} of 624 numbers.")
+    random_state = np.random.RandomState()
+    random_state.set_state(state)
+    return random_state
+
+
+class _Nowhere(TorchFunctionMode):
+    """Takes what asks for a device to the one that has no memory."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **(kwargs | {"device": "meta"} if "device" in kwargs else kwargs))
+
+
+def _check_given(specification: Specification, weights: Mapping[str, Any]) -> None:
+    """Check layers that the user gave: of torch's own, since others need not know of no memory."""
+    widths = (specification.n_features, specification.encoding_dim)
+    for name, (n_in, n_out) in {"encoder": widths, "decoder": widths[::-1]}.items():
+        given = specification.parameters.get(name)
+        if given is not None and not is_own(given):
+            with torch.device("meta"):
+                layer = given(n_in, n_out)
+            n_values = sum(parameter.numel() for parameter in layer.parameters())
+            if n_values > sum(weight.numel() for weight in weights.values()):
+                raise LoadError(f"{name}={given.__name__} has {n_values} weights of {widths}.")
+
+
+def _check_layers(specification: Specification, weights: Mapping[str, Any]) -> None:
+    """Check weights against layers that take no memory, so that crafted ones ask for none."""
+    if len(specification.units.shift) != specification.n_features:
+        raise LoadError(
+            f"units of {len(specification.units.shift)} features are described where the "
+            f"parameters ask for {specification.n_features}."
+        )
+    if not issubclass(specification.estimator_class, _Building):
+        raise LoadError(f"a net is of {specification.estimator_class}, which builds none.")
+    parameters = specification.parameters
+    for name in ("hidden_layer_sizes", "channels"):
+        sizes = parameters.get(name)
+        if not isinstance(sizes, str | int | None) and len(sizes) > len(weights):
+            raise LoadError(f"{name} has {len(sizes)} layers, of {len(weights)} weights.")
+    if specification.target is not None:
+        head = (len(specification.target.start), specification.encoding_dim)
+        if weights["target_head.weight"].shape != head:
+            raise LoadError(f"the weights target_head.weight are not of shape {head}.")
+    try:
+        with torch.device("meta"), _Nowhere():
+            halves = specification.halves()
+    except Exception:
+        _check_given(specification, weights)
+        return
+    layers = nn.ModuleDict(dict(zip(("encoder", "decoder"), halves, strict=True)))
+    for name, layer in layers.state_dict().items():
+        found = weights.get(name)
+        if isinstance(layer, Tensor) and (
+            not isinstance(found, Tensor)
+            or (found.shape, found.dtype) != (layer.shape, layer.dtype)
+        ):
+            said = "nothing" if found is None else f"{found.dtype} of shape {tuple(found.shape)}"
+            raise LoadError(
+                f"the weights {name} are {said} where the parameters ask for {layer.dtype} of "
+                f"shape {tuple(layer.shape)}."
+            )
+
+
+def _both(items: list[Any]) -> list[Any]:
+    """Give names and values of a dict."""
+    if not all(isinstance(item, list) and len(item) == 2 for item in items):
+        raise LoadError("a dict has other items than names and values.")
+    return [part for item in items for part in item]
+
+
+def _untrusted(paths: list[str]) -> str:
+    return (
+        f"{', '.join(paths)}: no class of {OURS}, and none of scikit-learn that is known to be "
+        f"safe. If you know where the file is from, and what they do, use load(path, "
+        f"trusted={paths})."
+    )
