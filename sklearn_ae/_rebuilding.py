@@ -66,8 +66,8 @@ class _Builder:
         self.tensors = description.tensors
         self.trusted = frozenset(trusted)
         self.own = own
-        # Weights that are tied are there once, and named twice.
-        self.most_bytes = 2 * sum(tensor.nbytes for tensor in self.tensors.values())
+        # What is there once may be named several times, as weights that are tied.
+        self.most_bytes = 10 * sum(tensor.nbytes for tensor in self.tensors.values())
         self.n_bytes, self.named = 0, set[str]()
 
     def audit(self, node: Any) -> None:

@@ -200,6 +200,15 @@ def test_the_imputer_of_the_defaults_comes_back(path):
     assert_array_equal(loaded.transform(rows), fitted.transform(rows))
 
 
+def test_one_estimator_in_several_places_comes_back(path):
+    level = np.linspace(0.1, 1, 64)
+    shared = AutoencoderTransformer(noise_level=level)
+    union = FeatureUnion([(name, shared) for name in ("one", "two", "three")])
+    loaded = through(path, union)
+    for _, each in loaded.transformer_list:
+        assert_array_equal(each.noise_level, level)
+
+
 def test_names_output_and_requests_come_back(path):
     frame = pd.DataFrame(X).add_prefix("pixel ")
     with config_context(enable_metadata_routing=True):
