@@ -1,6 +1,6 @@
 """Files that are damaged, or forged, and what `load` makes of them.
 
-    python -m benchmarks.fuzz                  # 10,000 files, ten minutes
+    python -m benchmarks.fuzz                  # 10,000 files, five minutes; on Linux
     python -m benchmarks.fuzz --files 500      # a glimpse
 
 Some estimators are saved, and each file is damaged in one of several ways. The last ones are what a
@@ -13,7 +13,6 @@ process may die, and memory is bounded. Exits with 1 where one of these ends is 
 import argparse
 import json
 import multiprocessing
-import resource
 import sys
 import warnings
 import zipfile
@@ -33,6 +32,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.memory import kilobytes
 from benchmarks.report import Report
 from sklearn_ae import (
     AutoencoderImputer,
@@ -221,14 +221,13 @@ def work(folder: str, seed: int, n_files: int, results: Any) -> None:
     expected = {name: numbers_of(load(Path(folder, f"{name}.skae")), rows) for name in saved}
     told: list[str] = []
     sys.addaudithook(lambda event, args: told.append(event) if event in _WATCHED else None)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = kilobytes("VmHWM")
     path = Path(folder, f"damaged-{seed}")
     for _ in range(n_files):
         name, way = rng.choice(sorted(saved)), rng.choice(sorted(ways))
         path.write_bytes(ways[way](bytearray(saved[name]), rng))
         results.send((way, outcome(path, rows, expected[name], told)))
-    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    results.send(("memory", growth / 1024))
+    results.send(("memory", (kilobytes("VmHWM") - before) / 1024))
     results.close()
 
 

@@ -67,13 +67,14 @@ def is_measurable() -> bool:
 def growth_of(function: Callable[[Any], object], X: Any, *, warm_up: Any) -> int:
     """Give the bytes by which the greatest resident set of a call exceeds that before it."""
     function(warm_up)  # what libraries allocate when they are first used belongs to no fit
-    before = _kilobytes("VmRSS")
+    before = kilobytes("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     function(X)
-    return 1024 * (_kilobytes("VmHWM") - before)
+    return 1024 * (kilobytes("VmHWM") - before)
 
 
-def _kilobytes(name: str) -> int:
+def kilobytes(name: str) -> int:
+    """Give a figure of this process, as Linux has it."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1])

@@ -198,6 +198,12 @@ def _check_variance(of_rows: Moments, n_samples: int) -> None:
             "there is nothing to learn. Pass rows that differ, or take away what large numbers "
             "have in common: float64 has 16 digits."
         )
+    greatest = of_rows.deviation.max()
+    if greatest < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"X: deviations up to {greatest:.3g} are below what float64 holds with all its digits. "
+            "Multiply X by a constant."
+        )
 
 
 def _is_bounded(plain: _Building) -> bool:

@@ -1,5 +1,6 @@
 """Any estimator with any parameters on any rows, and what has to hold of it all the same."""
 
+import traceback
 import warnings
 from typing import Any, NamedTuple
 
@@ -182,11 +183,13 @@ def outcome(case: Case) -> str:
         warnings.simplefilter("ignore")
         try:
             estimator.fit(X)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError) as error:
             said = "refused"
+            last = traceback.extract_tb(error.__traceback__)[-1]
         else:
             said = used(estimator, X)
     if said == "refused":
+        assert "sklearn" in last.filename, f"the error comes from {last.filename}"
         assert set(vars(estimator)) == of_parameters, "a failed fit left something"
     assert contents(X) == before, "the rows were changed"
     assert surroundings() == around, "something global was changed"

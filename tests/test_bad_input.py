@@ -75,6 +75,7 @@ BAD_ROWS = {
     "one row": (X[:1], {}, "1 sample"),
     "no column": (X[:, :0], {}, r"0 feature\(s\)"),
     "constant": (np.full((20, 4), 3.0), {}, "constant"),
+    "denormal": (1e-310 * X, {}, "Multiply X by a constant"),
     "integers that float64 can't tell apart": (
         X.astype(np.uint64) + np.uint64(2**63),
         {},
