@@ -46,7 +46,8 @@ CHOICES: dict[str, list[Any]] = {
     "contamination": ["auto", 0.1, 0.5],
     "missing_values": [np.nan],
     "density": [GaussianMixture(2, random_state=0)],
-    "estimator": [small(2), PCA(1, random_state=0)],
+    # Of sparse rows that are constant ARPACK, PCA's other way, raises errors of its own.
+    "estimator": [small(2), PCA(1, svd_solver="covariance_eigh")],
 }
 FIXED = {
     *("encoder", "decoder", "callbacks", "checkpoint", "checkpoint_every", "verbose", "warm_start"),
