@@ -190,7 +190,9 @@ def outcome(case: Case) -> str:
         else:
             said = used(estimator, X)
     if said == "refused":
-        assert "sklearn" in last.filename, f"the error comes from {last.filename}"
+        # What PCA says of a single row is numpy's.
+        is_of_pca = isinstance(getattr(estimator, "estimator", None), PCA)
+        assert is_of_pca or "sklearn" in last.filename, f"the error comes from {last.filename}"
         assert set(vars(estimator)) == of_parameters, "a failed fit left something"
     assert contents(X) == before, "the rows were changed"
     assert surroundings() == around, "something global was changed"
