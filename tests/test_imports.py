@@ -37,6 +37,7 @@ LAYERS = [
     {"_file"},
     {"_rebuilding"},
     {"_description"},
+    {"_weights"},
     {"_naming"},
     {"_archive"},
     {"_starting", "_input"},
