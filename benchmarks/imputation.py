@@ -1,16 +1,15 @@
 """Missing entries against scikit-learn's imputers, iterative PCA and factor analysis alone.
 
-    python -m benchmarks.imputation FOLDER                # 40 minutes; a folder of .npz with X
+    python -m benchmarks.imputation FOLDER                # two hours; a folder of .npz with X
     python -m benchmarks.imputation --only own            # scikit-learn's tables alone
     python -m benchmarks.imputation --only forests images # some of it
     python -m benchmarks.imputation FOLDER --masks 1      # a glimpse
 
 Tables are standardised and hold at most 2,000 rows. Entries are hidden at random, in blocks of
-neighbouring columns, or by their own value, the greater the more likely ("by value"): a tenth, a
-half, and of scikit-learn's tables three tenths, by three masks each; of the tables of the folder,
-which are many, by one, unless `--folder-masks` says else. Each imputer is fitted to what is left
-and fills it; errors are root mean squares over what was hidden. Of 5,000 images of Fashion-MNIST a
-random quadrant or a random half is hidden. Iterative PCA takes the rank that fills a twentieth of
+neighbouring columns, or by their own value, the greater the more likely ("by value"): a tenth,
+three tenths and a half, by three masks each. Each imputer is fitted to what is left and fills it;
+errors are root mean squares over what was hidden. Of 5,000 images of Fashion-MNIST a random
+quadrant or a random half is hidden. Iterative PCA takes the rank that fills a twentieth of
 the observed entries best, held out at random. All at one thread, masks of tables in two processes.
 It needs Debian's `dataset-fashion-mnist`, and exits with 1 where an end is missed.
 """
@@ -143,6 +142,7 @@ def by_value(X: NDArray, share: float, rng: np.random.RandomState) -> NDArray:
     return rng.uniform(size=X.shape) < special.expit(1.5 * X + shift)
 
 
+SHARES = (0.1, 0.3, 0.5)
 MECHANISMS = {"at random": at_random, "in blocks": in_blocks, "by value": by_value}
 
 
@@ -237,7 +237,7 @@ def mean(results: list[dict[str, float]], of: str) -> float:
 
 def own(report: Report, n_masks: int) -> None:
     """Compare all on scikit-learn's tables."""
-    found = of_tables(report, OWN_TABLES, (0.1, 0.3, 0.5), n_masks, "scikit-learn's tables")
+    found = of_tables(report, OWN_TABLES, SHARES, n_masks, "scikit-learn's tables")
     bounds = {"breast cancer": 0.9, "diabetes": 0.9, "wine": 0.95, "digits": 1.0}
     for name, bound in bounds.items():
         report.end(f"{name}, half hidden: error over the best", found[name, 0.5][_OWN], bound)
@@ -257,9 +257,8 @@ def shared(report: Report, n_masks: int, folder: Path | None) -> None:
         path.stem: partial(lambda path: np.load(path)["X"], path)
         for path in sorted(folder.glob("*.npz"))
     }
-    shares = (0.1, 0.5)
-    found = of_tables(report, tables, shares, n_masks, "tables of the folder")
-    for share in shares:
+    found = of_tables(report, tables, SHARES, n_masks, "tables of the folder")
+    for share in SHARES:
         ratio = float(np.mean([found[name, share][_OWN] for name in tables]))
         report.end(f"tables of the folder, {share:.0%} hidden: error over the best", ratio, 1.0)
 
@@ -351,12 +350,11 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="PART")
     parser.add_argument("--masks", type=int, default=_MASKS)
-    parser.add_argument("--folder-masks", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     parts = {
         "own": partial(own, n_masks=arguments.masks),
-        "shared": partial(shared, n_masks=arguments.folder_masks, folder=arguments.folder),
+        "shared": partial(shared, n_masks=arguments.masks, folder=arguments.folder),
         "forests": forests,
         "images": images,
     }

@@ -11,16 +11,18 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_ae._exporting import Exportable
 from sklearn_ae._fitting import _Fitting
 from sklearn_ae._input import rows_that_count
 from sklearn_ae._training.batches import Batch, Rows, float_dtype, rows_at_once
+from sklearn_ae._training.scores import ErrorScores
 from sklearn_ae._training.statistics import moments
 from sklearn_ae._training.surroundings import undisturbed
 from sklearn_ae._validation import check_codes
 from sklearn_ae.nn import Decoder, Encoder
 
 
-class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitting):
+class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Exportable, _Fitting):
     """Base of the autoencoders: a subclass builds the module, and may have its own net."""
 
     # Using
@@ -233,6 +235,21 @@ class _BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Fitti
         if not varies.any():
             return float(np.mean(left == 0))
         return float(1 - checked_output(left[varies]).sum() / total[varies].sum())
+
+    _exported = ("transform", "inverse_transform", "reconstruct", "score_samples")
+
+    def _as_module(self, method: str) -> nn.Module:
+        net = self.net_
+        modules: dict[str, Callable[[], nn.Module]] = {
+            "transform": lambda: Encoder(net.module_),
+            "inverse_transform": lambda: Decoder(net.module_),
+            "reconstruct": lambda: net.module_,
+            "score_samples": self._scores_as_module,
+        }
+        return modules[method]()
+
+    def _scores_as_module(self) -> nn.Module:
+        return ErrorScores(self.net_)
 
     def _check_rows_to_use(self, X: ArrayLike, observed: ArrayLike | None = None) -> Rows:
         """Check that there is a network, and rows that it takes.

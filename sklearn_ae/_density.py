@@ -10,15 +10,17 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._compat import HasMethods, _fit_context
+from sklearn_ae._exporting import Exportable, InFloat64, Raveled
 
 # Of the mixture that is fitted without one being given: components at most, and rows for each.
 _MOST_COMPONENTS, _ROWS_BY_COMPONENT = 10, 100
 
 
-class LatentDensity(DensityMixin, BaseEstimator):
+class LatentDensity(DensityMixin, Exportable, BaseEstimator):
     """Density of the codes of an autoencoder, by any density model of scikit-learn.
 
     Where codes lie says which of them stand for something: drawn there, they give rows like those
@@ -188,6 +190,11 @@ class LatentDensity(DensityMixin, BaseEstimator):
         codes = drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture gives components too
         # It comes to them in their order.
         return self.estimator_.inverse_transform(rng.permutation(codes))
+
+    _exported = ("score_samples",)
+
+    def _as_steps(self, method: str) -> list[nn.Module | BaseEstimator]:
+        return [self.estimator_, InFloat64(), self.density_, Raveled()]
 
     def _autoencoder(self) -> BaseEstimator:
         return AutoencoderTransformer() if self.estimator is None else self.estimator

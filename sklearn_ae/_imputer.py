@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
     validate_data,
 )
+from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._compat import (
@@ -28,6 +29,7 @@ from sklearn_ae._compat import (
     is_scalar_nan,
     warn,
 )
+from sklearn_ae._exporting import Exportable, Filled
 from sklearn_ae._fitting import unchanged_on_failure
 from sklearn_ae._routing import RoutingToFit
 from sklearn_ae._training.factors import Mask, Matrix, fit_factors
@@ -56,7 +58,7 @@ class _Completer(AutoencoderTransformer):
         pass
 
 
-class AutoencoderImputer(TransformerMixin, RoutingToFit, BaseEstimator):
+class AutoencoderImputer(TransformerMixin, Exportable, RoutingToFit, BaseEstimator):
     """Imputation of missing entries by autoencoders that correct a linear model.
 
     A factor analysis of the entries that are observed says what those of a row that are missing
@@ -283,6 +285,16 @@ class AutoencoderImputer(TransformerMixin, RoutingToFit, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = is_scalar_nan(self.missing_values)
         return tags
+
+    _exported = ("transform",)
+
+    def _as_module(self, method: str) -> nn.Module:
+        if self.sample_posterior:
+            raise ValueError(
+                "sample_posterior=True: draws can't be exported. Set it to False, which gives "
+                "their mean."
+            )
+        return Filled(self)
 
     def _check(self, X: ArrayLike, *, reset: bool = False) -> tuple[NDArray, NDArray[np.bool_]]:
         """Give checked rows, and which of their entries are observed."""

@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from sklearn_ae._autoencoder import AutoencoderTransformer
 from sklearn_ae._compat import (
@@ -18,6 +19,7 @@ from sklearn_ae._compat import (
     _check_method_params,
     _fit_context,
 )
+from sklearn_ae._exporting import Decision, Exportable, OutlierScores
 from sklearn_ae._fitting import unchanged_on_failure
 from sklearn_ae._routing import RoutingToFit
 
@@ -58,7 +60,7 @@ class _Denoiser(AutoencoderTransformer):
         pass
 
 
-class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
+class AutoencoderOutlierDetector(OutlierMixin, Exportable, RoutingToFit, BaseEstimator):
     """Outlier detection by what an autoencoder leaves of a row, and by its neighbours.
 
     An autoencoder that has learnt the rows it was given rebuilds others that are like them. What
@@ -282,6 +284,14 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
         error = np.minimum(error, np.finfo(np.float64).max / self.n_features_in_)
         return error if per_feature else error.mean(axis=1)
 
+    _exported = ("predict", "decision_function", "score_samples")
+
+    def _as_module(self, method: str) -> nn.Module:
+        scores = OutlierScores(self, weights=_WEIGHTS, nothing=_NOTHING, itself=_ITSELF)
+        if method == "score_samples":
+            return scores
+        return Decision(scores, self.offset_, is_labelled=method == "predict")
+
     def _check(self, X: ArrayLike, **options: Any) -> NDArray:
         """Give checked rows in their own type, which says something to an autoencoder."""
         return validate_data(self, X, **{"reset": False, **options})
@@ -357,7 +367,10 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
             kept = rng.choice(len(X), n_kept, replace=False)
         self._neighbors_: NearestNeighbors = NearestNeighbors(n_neighbors=self._n_neighbors_ + 1)
         self._neighbors_.fit(self._inside(X[kept]))
-        self._is_trained_ = np.isin(kept, trained)
+        # Of rows that are alike all count as trained on if one was, whichever is found first.
+        _, alike = np.unique(self._neighbors_._fit_X, axis=0, return_inverse=True)
+        counts = np.bincount(alike.ravel(), weights=np.isin(kept, trained))
+        self._is_trained_ = counts[alike.ravel()] > 0
 
     def _find_optimism(self, measured: "_Measured") -> None:
         """Find how much less is left of rows that were trained on than of others of their kind."""
@@ -411,8 +424,9 @@ class AutoencoderOutlierDetector(OutlierMixin, RoutingToFit, BaseEstimator):
             beyond = np.nan_to_num((rows - np.clip(rows, *self._range_)) / self._unit_)
         with config_context(array_api_dispatch=False):
             distances, neighbors = self._neighbors_.kneighbors(self._inside(rows))
-        is_itself = np.square(distances[:, 0]) <= _ITSELF * rows.shape[1]
-        is_itself &= ~beyond.any(axis=1)
+        with np.errstate(over="ignore"):
+            of_itself = np.square(distances[:, 0]) + np.square(beyond).sum(axis=1)
+        is_itself = of_itself <= _ITSELF * rows.shape[1]
         trained = is_itself & self._is_trained_[neighbors[:, 0]]
         if self._n_neighbors_ == 0:
             return _Measured(left, None, trained)

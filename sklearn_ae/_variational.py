@@ -19,6 +19,7 @@ from sklearn_ae._layers import Half, conv_halves, dense_halves, own_half
 from sklearn_ae._parameters import CONVOLUTIONS, LAYERS, NETWORK, TRAINING, VARIATIONAL
 from sklearn_ae._training.batches import Rows
 from sklearn_ae._training.net import AutoencoderNet
+from sklearn_ae._training.scores import LikelihoodScores
 from sklearn_ae._training.start import Start, start_at_probabilistic_pca
 from sklearn_ae._training.statistics import variance_of_codes
 from sklearn_ae._training.surroundings import undisturbed
@@ -517,6 +518,9 @@ class VariationalAutoencoderTransformer(_BaseAutoencoder):
                 bound = self.net_.log_likelihood(batch, self.n_importance_samples)
                 scores[chunk] = bound.numpy()
         return checked_output(scores)
+
+    def _scores_as_module(self) -> nn.Module:
+        return LikelihoodScores(self.net_, self.n_importance_samples)
 
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None

@@ -330,7 +330,13 @@ class AutoencoderNet(TrainedNet):
             errors = self._errors(batch, batch.target, per_feature)
             if errors.isfinite().all() or self.device == "mps":
                 return errors
-        x = batch.x.double()
+        return self.errors_in_float64(batch, per_feature=per_feature)
+
+    def errors_in_float64(self, batch: Batch, *, per_feature: bool) -> Tensor:
+        """Give the same where the dtype of the network may hold neither rows nor errors."""
+        rescale, x = self.module_.rescale, batch.x.double()
+        # As a tensor, since ONNX has numbers of float32 alone.
+        limit = x.new_tensor(torch.finfo(rescale.dtype).max ** 0.5)
         far = batch._replace(x=x, target=rescale.inside(x))
         return self._errors(far, far.target.clamp(-limit, limit).to(rescale.dtype), per_feature)
 

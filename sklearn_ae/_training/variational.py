@@ -142,19 +142,34 @@ class VariationalNet(AutoencoderNet):
         ----------
         Burda, Y., Grosse, R. and Salakhutdinov, R. (2016). Importance weighted autoencoders. ICLR.
         """
-        module, generator = self.module_, Generator().manual_seed(self.seed)
-        mean, log_variance = module.posterior(batch.target)
-        log_weights = torch.empty(n_draws, len(mean), dtype=mean.dtype, device=mean.device)
-        for log_weight in log_weights:
-            noise = torch.randn(mean.shape[1], generator=generator, dtype=mean.dtype).to(mean)
-            code = mean + (log_variance / 2).exp() * noise
-            # Of prior and posterior, whose constants are the same.
-            log_ratio = (noise.square() + log_variance - code.square()).sum(dim=1) / 2
-            torch.sub(log_ratio, self.misfit(module.decoder(code), batch), out=log_weight)
-        bound = log_weights.cpu().double().logsumexp(dim=0) - log(n_draws)  # mps has no float64
-        return bound - self._log_volume(batch)
+        draws = self.draws(n_draws)
+        posterior = self.module_.posterior(batch.target)
+        log_weights = posterior[0].new_empty(n_draws, len(batch.target))
+        for log_weight, noise in zip(log_weights, draws, strict=True):
+            log_weight.copy_(self.log_weights(posterior, noise, batch))
+        return self.bound(log_weights) - self.log_volume(batch)
 
-    def _log_volume(self, batch: Batch) -> Tensor | float:
+    def draws(self, n_draws: int) -> Tensor:
+        """Give draws of a standard normal distribution, which every row is scored by."""
+        module, generator = self.module_, Generator().manual_seed(self.seed)
+        shape, dtype = module.encoding_dim, module.rescale.dtype
+        draws = [torch.randn(shape, generator=generator, dtype=dtype) for _ in range(n_draws)]
+        return torch.stack(draws).to(module.rescale.scale.device)
+
+    def log_weights(self, posterior: tuple[Tensor, Tensor], noise: Tensor, batch: Batch) -> Tensor:
+        """Give what each row weighs by a draw of its code."""
+        mean, log_variance = posterior
+        code = mean + (log_variance / 2).exp() * noise
+        # Of prior and posterior, whose constants are the same.
+        log_ratio = (noise.square() + log_variance - code.square()).sum(dim=1) / 2
+        return log_ratio - self.misfit(self.module_.decoder(code), batch)
+
+    def bound(self, log_weights: Tensor) -> Tensor:
+        """Give the logarithms of mean weights over the draws."""
+        log_weights = log_weights.cpu().double()  # mps has no float64
+        return log_weights.logsumexp(dim=0) - log(len(log_weights))
+
+    def log_volume(self, batch: Batch) -> Tensor | float:
         """Give the logarithm of what a density is divided by for the units of the data."""
         if self.likelihood.deviation is None:  # a probability has no units
             return 0.0
