@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -108,7 +107,7 @@ def to_onnx(
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ae import AutoencoderTransformer, to_onnx
     >>> X, _ = load_digits(return_X_y=True)
-    >>> autoencoder = AutoencoderTransformer(8, max_epochs=1, random_state=0).fit(X)
+    >>> autoencoder = AutoencoderTransformer(8, random_state=0).fit(X)
     >>> model = to_onnx(autoencoder).SerializeToString()
     >>> session = InferenceSession(model, providers=["CPUExecutionProvider"])
     >>> rows = X[:5].astype(np.float32)
@@ -116,6 +115,7 @@ def to_onnx(
     >>> np.testing.assert_allclose(codes, autoencoder.transform(rows), rtol=1e-5, atol=1e-5)
     """
     from sklearn.frozen import FrozenEstimator
+    from sklearn.pipeline import Pipeline
 
     check_is_fitted(estimator)
     register_onnx_converters()
@@ -179,7 +179,7 @@ def register_onnx_converters() -> None:
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn_ae import AutoencoderTransformer, register_onnx_converters
     >>> X, y = load_digits(return_X_y=True)
-    >>> autoencoder = AutoencoderTransformer(8, max_epochs=1, random_state=0)
+    >>> autoencoder = AutoencoderTransformer(8, random_state=0)
     >>> pipeline = make_pipeline(autoencoder, LogisticRegression(max_iter=1000)).fit(X, y)
     >>> register_onnx_converters()
     >>> model = skl2onnx.to_onnx(pipeline, X[:1].astype(np.float32), target_opset=20)
@@ -334,7 +334,7 @@ def _exported(module: nn.Module, rows: Tensor, opset: int) -> Any:
             program, opset_version=opset, dynamo=True, optimize=False, verbose=False
         )
     model = shape_inference.infer_shapes(exported.model_proto)  # of dtypes, too
-    _cast_to_float32(model.graph)
+    _cast_what_needs_it(model.graph)
     return model
 
 
@@ -352,7 +352,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _cast_to_float32(graph: Any) -> None:
+def _cast_what_needs_it(graph: Any) -> None:
     """Have operators that there are in float32 alone take and give what they do."""
     from onnx import TensorProto, helper
 
@@ -366,6 +366,9 @@ def _cast_to_float32(graph: Any) -> None:
 
     for node in graph.node:
         (given, *_) = node.output
+        if node.op_type == "CastLike":  # of which onnxruntime says that it can't fold it
+            cast(node.input[0], given, kinds[given])
+            continue
         if node.op_type not in _IN_FLOAT32 or kinds.get(given) != TensorProto.DOUBLE:
             nodes.append(node)
             continue
