@@ -13,9 +13,11 @@ from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import torch
 from _testing import small, with_parameters
 from numpy.testing import assert_array_equal
@@ -190,6 +192,49 @@ def test_what_holds_autoencoders_comes_back_bit_for_bit(path, name):
     loaded = through(path, fitted)
     assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
     assert repr(loaded) == repr(fitted)
+
+
+# By skops alone
+
+PAGE = Path(__file__).parents[1] / "docs" / "guide" / "saving.rst"
+
+
+def through_skops(estimator):
+    """Write an estimator by skops and read it, with the types that the guide says to trust."""
+    data = skops.io.dumps(estimator)
+    types = skops.io.get_untrusted_types(data=data)
+    of_ours = [name for name in types if not name.startswith("torch.optim.")]
+    assert all(f"{name}\n" in PAGE.read_text() for name in of_ours)
+    return skops.io.loads(data, trusted=types)
+
+
+@pytest.mark.every_autoencoder
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "layers"])
+def test_skops_writes_an_autoencoder(autoencoder, variant):
+    fitted = with_parameters(autoencoder, **VARIANTS[variant]).fit(X, Y)
+    loaded = through_skops(fitted)
+    assert_array_equal(loaded.reconstruct(X), fitted.reconstruct(X))
+    assert_array_equal(loaded.score_samples(X), fitted.score_samples(X))
+    assert loaded.loss_curve_ == fitted.loss_curve_
+    loaded.partial_fit(X, Y)
+    assert_array_equal(loaded.transform(X), fitted.partial_fit(X, Y).transform(X))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_skops_writes_what_holds_autoencoders(name):
+    estimator, rows, method = OTHERS[name]
+    fitted = clone(estimator).fit(rows, Y)
+    loaded = through_skops(fitted)
+    assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_joblib_writes_what_holds_autoencoders(name, path):
+    estimator, rows, method = OTHERS[name]
+    fitted = clone(estimator).fit(rows, Y)
+    joblib.dump(fitted, path)
+    loaded = joblib.load(path)
+    assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
 
 
 def test_the_imputer_of_the_defaults_comes_back(path):

@@ -1,6 +1,7 @@
 """The skorch net that trains an autoencoder."""
 
-from collections.abc import Iterator
+import copyreg
+from collections.abc import Callable, Iterator
 from copy import copy, deepcopy
 from inspect import signature
 from math import nan
@@ -8,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 from skorch.exceptions import SkorchException
@@ -41,6 +43,8 @@ _FOUND = {
     "least_",
     "active_units_",
 }
+# The parts of a state that tensors are in.
+_OF_TENSORS = ("weights", "generator", "steps")
 
 
 class AutoencoderNet(TrainedNet):
@@ -287,18 +291,29 @@ class AutoencoderNet(TrainedNet):
             net.__dict__[name] = copied(part, memo)
         return net
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Give the parts, on the CPU, since who loads them may have no other device."""
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Give pickle the parts, on the CPU, since who loads them may have no other device."""
         parts = copy(self).__dict__
         if self.device != "cpu":
             # A callback may hold the net. What it is built from has no tensors of the device, and
             # names the very layers and losses that the estimator has as parameters.
             parts = deepcopy(parts, {id(self): self, id(self.module): self.module})
             _move(parts, "cpu")
-        return parts
+        return copyreg.__newobj__, (type(self),), parts  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what skops takes: what it is built from, and what training has made, as arrays."""
+        state = self.state(steps=True)
+        arrays = {part: _each_tensor(state[part], _as_array) for part in _OF_TENSORS}
+        return {"built_from": self.module, "state": {**state, **arrays}}
 
     def __setstate__(self, parts: dict[str, Any]) -> None:
-        """Take the parts, and to their device where there is one; skorch warns where not."""
+        """Take what either gave, to the device where there is one; skorch warns where not."""
+        if "built_from" in parts:
+            state = parts["state"]
+            tensors = {part: _each_tensor(state[part], torch.as_tensor) for part in _OF_TENSORS}
+            self.__dict__.update(vars(parts["built_from"].restored({**state, **tensors})))
+            return
         self.__dict__.update(parts)
         if parts["device"] != "cpu":
             found = get_map_location(parts["device"])
@@ -352,6 +367,17 @@ class AutoencoderNet(TrainedNet):
             return errors
         observed = None if batch.observed is None else batch.observed.to(errors.device)
         return objective.mean_of_rows(errors, observed)[:, None]
+
+
+def _as_array(tensor: Tensor) -> NDArray:
+    return tensor.cpu().numpy()
+
+
+def _each_tensor(tree: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert the tensors, or arrays, that dicts hold, at any depth."""
+    if isinstance(tree, dict):
+        return {name: _each_tensor(part, convert) for name, part in tree.items()}
+    return convert(tree) if isinstance(tree, Tensor | np.ndarray) else tree
 
 
 def _move(parts: dict[str, Any], device: str) -> None:
