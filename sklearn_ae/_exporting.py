@@ -46,7 +46,7 @@ def module_of(estimator: Any, method: str) -> nn.Module:
     if not isinstance(estimator, Exportable) or method not in estimator._exported:
         raise ValueError(
             f"estimator={estimator!r}: its {method} can't be exported. Use an autoencoder of this "
-            "package."
+            "package, and put what comes before it, such as a scaler, before the whole."
         )
     return estimator._as_module(method)
 

@@ -7,16 +7,23 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from importlib import import_module
+from numbers import Integral
+from threading import Lock
 from typing import Any
 
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_ae._exporting import Exportable
 from sklearn_ae._training.surroundings import undisturbed
 
+# What an estimator takes as float32, and as float64.
+_HELD_BY_FLOAT32 = {"Boolean", "Float", "Int8", "Int16", "UInt8", "UInt16"}
+_HELD_BY_FLOAT64 = {"Double", "Int32", "Int64", "UInt32", "UInt64"}
+# torch exports one thing at a time.
+_exporting = Lock()
 # What estimators are called among those that skl2onnx converts.
 _ALIAS = "SklearnAeModule"
 # The first that torch exports to.
@@ -24,23 +31,12 @@ _LEAST_OPSET = 18
 # Operators that onnxruntime has in float32 alone, on the CPU, or makes such ones of: before 1.32 a
 # sigmoid times what goes into it.
 _IN_FLOAT32 = {
-    "AveragePool",
-    "Conv",
-    "ConvTranspose",
-    "Elu",
-    "Erf",
-    "Gelu",
-    "GlobalAveragePool",
-    "HardSigmoid",
-    "InstanceNormalization",
-    "LeakyRelu",
-    "PRelu",
-    "Resize",
-    "Selu",
-    "Sigmoid",
-    "Softplus",
-    "Softsign",
-    "ThresholdedRelu",
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Erf", "Sinh", "Tan"),
+    *("Elu", "Gelu", "HardSigmoid", "LeakyRelu", "PRelu", "Selu", "Sigmoid", "Softplus"),
+    *("Softsign", "ThresholdedRelu", "Hardmax", "InstanceNormalization", "LRN"),
+    *("MeanVarianceNormalization", "Conv", "ConvTranspose", "AveragePool", "LpPool"),
+    *("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "Resize", "Upsample", "Mean", "Det"),
+    *("Attention", "RotaryEmbedding", "Col2Im"),
 }
 
 
@@ -73,7 +69,7 @@ def to_onnx(
         Names and types of what goes in, as `skl2onnx.to_onnx` takes them, such as a column each for
         a frame. None is one tensor "X" of float32, of shape (n_samples, n_features).
     target_opset : int, default=20
-        Version of the operators of ONNX, at least 18.
+        Version of the operators of ONNX, from 18 to what skl2onnx knows, 22 at present.
 
     Returns
     -------
@@ -87,7 +83,7 @@ def to_onnx(
         If the estimator is not fitted.
     ValueError
         If `method` is none that the last step has, or can't be converted, such as that of a
-        detector whose autoencoder is not of this package.
+        detector whose autoencoder is not of this package; or another parameter is not sound.
     ImportError
         If skl2onnx or onnxscript are not installed.
 
@@ -120,23 +116,28 @@ def to_onnx(
     check_is_fitted(estimator)
     register_onnx_converters()
     skl2onnx = _skl2onnx()
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    last = estimator
+    greatest = skl2onnx.__max_supported_opset__
+    if not (isinstance(target_opset, Integral) and _LEAST_OPSET <= target_opset <= greatest):
+        raise ValueError(
+            f"target_opset={target_opset!r}: must be an integer from {_LEAST_OPSET} to {greatest}."
+        )
+    last = estimator = getattr(estimator, "best_estimator_", estimator)
     while isinstance(last, Pipeline | FrozenEstimator):
         last = last.steps[-1][1] if isinstance(last, Pipeline) else last.estimator
+        last = getattr(last, "best_estimator_", last)
     options: dict[Any, Any] = {}
     if method is not None:
         _check_method(estimator, last, method)
         options[id(last)] = {"method": method}
-    elif hasattr(last, "predict_proba"):
+    elif is_classifier(last):
         options[id(last)] = {"zipmap": False}  # else a dict a row
     if initial_types is None:
         of_input = "encoding_dim_" if method == "inverse_transform" else "n_features_in_"
         width = getattr(estimator, of_input, None)
         if width is None:
             raise ValueError(
-                f"initial_types=None: {estimator!r} takes more than numbers. Pass names and types "
-                "of what goes in."
+                f"initial_types=None: {estimator!r} does not say how many numbers a row of it has. "
+                "Pass names and types of what goes in."
             )
         initial_types = [("X", skl2onnx.common.data_types.FloatTensorType([None, width]))]
     return skl2onnx.to_onnx(
@@ -250,14 +251,11 @@ def _parse_frozen(
 
 def _declare(scope: Any, module: nn.Module, inputs: list[Any]) -> list[Any]:
     """Declare a module, whose outputs are of known dtype but for those of halves."""
-    from skl2onnx.common.data_types import guess_tensor_type
-
     operator = scope.declare_local_operator(_ALIAS, deepcopy(module).cpu().eval())
     operator.inputs = inputs
-    types, of_input = _tensor_types(), guess_tensor_type(inputs[0].type)
+    types, of_input = _tensor_types(), _dtype(inputs)
     for name, dtype in getattr(module, "outputs", {"variable": None}).items():
-        kind = of_input if dtype is None else types[dtype]()
-        operator.outputs.append(scope.declare_local_variable(name, kind))
+        operator.outputs.append(scope.declare_local_variable(name, types[dtype or of_input]()))
     return operator.outputs
 
 
@@ -271,21 +269,42 @@ def _tensor_types() -> dict[torch.dtype, Any]:
     }
 
 
+def _dtype(inputs: list[Any]) -> torch.dtype:
+    """Give the dtype that an estimator gives for what goes in: float32 where it holds all."""
+    kinds = [type(each.type).__name__.removesuffix("TensorType") for each in inputs]
+    for each, kind in zip(inputs, kinds, strict=True):
+        if kind not in _HELD_BY_FLOAT32 | _HELD_BY_FLOAT64:
+            raise ValueError(f"{each.raw_name} is of {each.type}: numbers are needed.")
+    return torch.float32 if _HELD_BY_FLOAT32.issuperset(kinds) else torch.float64
+
+
 def _example(operator: Any) -> Tensor:
     """Give two rows such as go into the module of an operator."""
-    from skl2onnx.common.data_types import DoubleTensorType
-
-    types = [each.type for each in operator.inputs]
-    is_double = any(isinstance(each, DoubleTensorType) for each in types)
-    width = sum(each.shape[1] for each in types)
-    return torch.zeros(2, width, dtype=torch.float64 if is_double else torch.float32)
+    widths = [each.type.shape[1:] for each in operator.inputs]
+    for each, width in zip(operator.inputs, widths, strict=True):
+        if len(width) != 1 or not isinstance(width[0], int):
+            raise ValueError(
+                f"{each.raw_name} is of {each.type}: it has to say how many columns there are."
+            )
+    return torch.zeros(2, sum(width for (width,) in widths), dtype=_dtype(operator.inputs))
 
 
 def _infer(operator: Any) -> None:
     """Set the types of what an operator gives, by trying it."""
-    types = _tensor_types()
-    with undisturbed(inference=True):
-        found = operator.raw_operator(_example(operator))
+    module, types = operator.raw_operator, _tensor_types()
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"{module!r}: it can't be converted within an estimator that skl2onnx takes apart by "
+            "itself. Use what is frozen."
+        )
+    rows = _example(operator)
+    try:
+        with undisturbed(inference=True):
+            found = module(rows)
+    except RuntimeError as error:
+        raise ValueError(
+            f"initial_types: {rows.shape[1]} columns are not what it takes."
+        ) from error
     for variable, each in zip(
         operator.outputs, found if isinstance(found, tuple) else (found,), strict=True
     ):
@@ -296,10 +315,8 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Put the graph of a module where skl2onnx wants that of an operator."""
     from onnx import TensorProto, compose
 
-    if container.target_opset < _LEAST_OPSET:
-        raise ValueError(
-            f"target_opset={container.target_opset}: torch exports to {_LEAST_OPSET} at least."
-        )
+    if container.target_opset < _LEAST_OPSET:  # of who asks skl2onnx itself
+        raise ValueError(f"target_opset={container.target_opset}: must be at least {_LEAST_OPSET}.")
     rows = _example(operator)
     model = _exported(operator.raw_operator, rows, container.target_opset)
     # No name of skl2onnx has a slash.
@@ -322,7 +339,7 @@ def _exported(module: nn.Module, rows: Tensor, opset: int) -> Any:
     """Give the graph of a module, for any number of rows."""
     from onnx import shape_inference
 
-    with _quiet():
+    with _exporting, _quiet():
         # torch.onnx.export would try other ways where the number of rows is not free, and fix it.
         program = torch.export.export(
             nn.Sequential(module),  # or names of its tensors may be those of operators

@@ -436,6 +436,17 @@ def test_a_file_that_is_cut_off_is_refused(saved, path):
             load(path)
 
 
+def test_a_member_that_is_not_what_the_digests_are_of_is_refused(saved, path):
+    """A zip archive has check sums of its own, which are right here."""
+    members = members_of(saved[0])
+    members["manifest.json"] += b" "
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, of in members.items():
+            archive.writestr(name, of)
+    with pytest.raises(LoadError, match=r"manifest\.json is damaged: its digest is another"):
+        load(path)
+
+
 def test_a_flipped_bit_is_refused_or_changes_nothing(saved, path):
     content, rng, n_refused = saved[0].read_bytes(), np.random.RandomState(0), 0
     for place in rng.randint(len(content), size=300):

@@ -348,12 +348,18 @@ class AutoencoderNet(TrainedNet):
         return self.errors_in_float64(batch, per_feature=per_feature)
 
     def errors_in_float64(self, batch: Batch, *, per_feature: bool) -> Tensor:
-        """Give the same where the dtype of the network may hold neither rows nor errors."""
+        """Give the same where the dtype of the network may hold neither rows nor errors.
+
+        Entries that it holds are rounded to it, as the network sees them: where next to nothing is
+        left, their rounding would be all of it.
+        """
         rescale, x = self.module_.rescale, batch.x.double()
         # As a tensor, since ONNX has numbers of float32 alone.
         limit = x.new_tensor(torch.finfo(rescale.dtype).max ** 0.5)
-        far = batch._replace(x=x, target=rescale.inside(x))
-        return self._errors(far, far.target.clamp(-limit, limit).to(rescale.dtype), per_feature)
+        inside = rescale.inside(x)
+        held = inside.clamp(-limit, limit).to(rescale.dtype)
+        target = torch.where(inside.abs() > limit, inside, held.double())
+        return self._errors(batch._replace(x=x, target=target), held, per_feature)
 
     def _errors(self, batch: Batch, inside: Tensor, per_feature: bool) -> Tensor:
         objective, dtype = self.criterion_, batch.x.dtype
