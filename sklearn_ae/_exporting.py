@@ -230,6 +230,7 @@ class Filled(_WithArrays):
     noise: Tensor
     kept: Tensor
     places: Tensor
+    indicated: Tensor
     missing: Tensor
     share: Tensor
 
@@ -239,24 +240,24 @@ class Filled(_WithArrays):
             nn.ModuleList(module_of(each, method) for each in imputer.estimators_)
             for method in ("transform", "inverse_transform")
         )
-        factors, units = imputer._factors_, imputer._units_
+        factors, kept = imputer._factors_, np.flatnonzero(imputer._kept_)
+        # Where each feature is among those that are kept and one more, which is 0.
+        places = np.full(imputer.n_features_in_, len(kept))
+        places[kept] = np.arange(len(kept))
+        indicator = imputer.indicator_
         self._hold(
-            **units._asdict(),
+            **imputer._units_._asdict(),
             weights=factors.weights,
             second_moments=factors.second_moments.reshape(len(factors.noise), -1),
             noise=factors.noise,
-            kept=np.flatnonzero(imputer._kept_),
+            kept=kept,
+            places=places,
+            indicated=np.empty(0, dtype=int) if indicator is None else indicator.features_,
+            missing=np.float64(imputer.missing_values),
+            share=1 - imputer.shrinkage_,
         )
-        self._hold(missing=np.float64(imputer.missing_values), share=1 - imputer.shrinkage_)
         self.is_nan, self.is_told = bool(np.isnan(imputer.missing_values)), imputer._is_told_
-        self.keeps_all = imputer.keep_empty_features
-        # Where each feature is among those that are kept and one more, which is 0.
-        places = np.full(len(imputer._kept_), np.count_nonzero(imputer._kept_))
-        places[imputer._kept_] = np.arange(np.count_nonzero(imputer._kept_))
-        self._hold(places=places)
-        self.indicated = None
-        if imputer.indicator_ is not None:
-            self.indicated = torch.as_tensor(imputer.indicator_.features_)
+        self.keeps_all, self.is_indicated = imputer.keep_empty_features, indicator is not None
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the rows, in their dtype."""
@@ -266,7 +267,7 @@ class Filled(_WithArrays):
             filled = torch.cat([filled, torch.zeros_like(filled[:, :1])], 1)[:, self.places]
             # Of features that were empty what is observed is as it is.
             filled = torch.where(observed, x, filled)
-        if self.indicated is not None:
+        if self.is_indicated:
             filled = torch.cat([filled, (~observed[:, self.indicated]).to(x.dtype)], 1)
         return filled
 
