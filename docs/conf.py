@@ -57,7 +57,6 @@ plot_include_source = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "ignore_pattern": r"(__init__|server)\.py",  # the second of which an example starts
     "reset_argv": "_small_size.small_size",
     "min_reported_time": 3600,
     "show_memory": False,

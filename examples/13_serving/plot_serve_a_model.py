@@ -48,12 +48,26 @@ print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
 # --------
 # These are all of its lines. It is a process of its own, here at a port that is free.
 
-SERVER = Path(__file__).with_name("server.py")
-print(SERVER.read_text())
+SERVER = """
+import numpy as np
+from fastapi import FastAPI
+from onnxruntime import InferenceSession
+from pydantic import conlist
+
+app = FastAPI()
+session = InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+Row = conlist(float, min_length=64, max_length=64)
+
+
+@app.post("/reconstruct")
+def reconstruct(rows: list[Row]) -> list[list[float]]:
+    return session.run(None, {"X": np.array(rows, dtype=np.float32)})[0].tolist()
+"""
 
 with socket.create_server(("127.0.0.1", 0)) as free:
     port = free.getsockname()[1]
-options = ["--app-dir", str(SERVER.parent), "--port", str(port), "--log-level", "warning"]
+Path(folder.name, "server.py").write_text(SERVER)
+options = ["--app-dir", folder.name, "--port", str(port), "--log-level", "warning"]
 process = subprocess.Popen(
     [sys.executable, "-m", "uvicorn", "server:app", *options], cwd=folder.name
 )
