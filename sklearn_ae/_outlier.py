@@ -366,11 +366,12 @@ class AutoencoderOutlierDetector(OutlierMixin, Exportable, RoutingToFit, BaseEst
             n_kept = max(_MOST_REFERENCES, self._n_neighbors_ + 1)
             kept = rng.choice(len(X), n_kept, replace=False)
         self._neighbors_: NearestNeighbors = NearestNeighbors(n_neighbors=self._n_neighbors_ + 1)
-        self._neighbors_.fit(self._inside(X[kept]))
+        references = self._inside(X[kept]) + 0.0  # of which -0 is 0
+        self._neighbors_.fit(references)
         # Of rows that are alike all count as trained on if one was, whichever is found first.
-        _, alike = np.unique(self._neighbors_._fit_X, axis=0, return_inverse=True)
-        counts = np.bincount(alike.ravel(), weights=np.isin(kept, trained))
-        self._is_trained_ = counts[alike.ravel()] > 0
+        contents = [row.tobytes() for row in references]
+        of_trained = {contents[i] for i in np.flatnonzero(np.isin(kept, trained))}
+        self._is_trained_ = np.array([content in of_trained for content in contents])
 
     def _find_optimism(self, measured: "_Measured") -> None:
         """Find how much less is left of rows that were trained on than of others of their kind."""

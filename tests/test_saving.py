@@ -653,6 +653,22 @@ def test_networks_beyond_the_file_are_refused(path, parameters, match):
         load(path)
 
 
+def encoder_that_looks_at_its_weights(in_features, out_features):
+    layer = nn.Linear(in_features, out_features)
+    layer.weight.detach().sum().item()  # of which there are none where no memory is taken
+    return layer
+
+
+def test_layers_of_torch_beside_such_of_the_user_are_held_against_the_weights(path):
+    encoder = encoder_that_looks_at_its_weights
+    own = {f"{encoder.__module__}.{encoder.__name__}": encoder}
+    fitted = small(encoder=encoder, decoder=nn.Linear).fit(X)
+    assert_array_equal(through(path, fitted, own=own).transform(X), fitted.transform(X))
+    with_parameter(path, encoding_dim=10**9)
+    with pytest.raises(LoadError, match="decoder=Linear has 64000000064 weights"):
+        load(path, own=own)
+
+
 def test_nothing_is_built_of_a_tree_whose_end_is_not_sound(saved, path, monkeypatch):
     def append(manifest):
         manifest["estimator"]["estimator"][2].append(["more_", estimator_of("os.system")])

@@ -70,6 +70,8 @@ def test_the_gradient_of_a_loss_is_its_derivative(name):
     x = torch.from_numpy(output).requires_grad_()
     LOSSES[name].entries(x, torch.from_numpy(target)).sum().backward()
     np.testing.assert_allclose(x.grad.numpy(), SLOPES[name](output, target), rtol=1e-9)
+    of_half = LOSSES[name].derivative(torch.from_numpy(output), torch.from_numpy(target), 0.5)
+    np.testing.assert_allclose(of_half.numpy(), SLOPES[name](output, target) / 2, rtol=1e-9)
 
 
 @every_loss

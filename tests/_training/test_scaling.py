@@ -61,9 +61,10 @@ def test_standard_leaves_a_constant_feature_of_many_rows_at_zero():
     assert np.abs(_inside(X, "standard")[:, 1]).max() < 1e-9
 
 
-def test_range_is_one_map_of_all_features_to_zero_and_one(table):
+@pytest.mark.parametrize("offset", [-7.0, 0.0, 1e3])
+def test_range_is_one_map_of_all_features_to_zero_and_one(table, offset):
     expected = minmax_scale(table.ravel()).reshape(table.shape)
-    np.testing.assert_allclose(_inside(table, "range"), expected, atol=1e-12)
+    np.testing.assert_allclose(_inside(table + offset, "range"), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
