@@ -48,6 +48,7 @@ from sklearn_ae import (
     load,
     save,
 )
+from sklearn_ae._naming import plain_class
 from sklearn_ae.exceptions import LoadError
 
 X, Y = load_digits(return_X_y=True)
@@ -505,6 +506,20 @@ def test_members_that_are_missing_doubled_or_strange_are_refused(saved, path):
         archive.writestr("manifest.json", members["manifest.json"])
     with pytest.raises(LoadError, match="twice"):
         load(path)
+
+
+@pytest.mark.parametrize("path", ["this.KFold", "sklearn_evil.model_selection.KFold"])
+def test_no_module_is_imported_for_the_name_of_a_class_that_is_none(path):
+    assert plain_class(path) is None
+    assert path.split(".")[0] not in sys.modules
+
+
+def test_all_but_what_and_where_goes_by_name(path):
+    with pytest.raises(TypeError, match="positional"):
+        save(small(), path, True)
+    save(estimator=small(), path=path)
+    with pytest.raises(TypeError, match="positional"):
+        load(path, ["sklearn.tree.DecisionTreeClassifier"])
 
 
 def test_a_later_format_is_refused(saved, path):

@@ -128,6 +128,16 @@ def test_it_starts_at_the_likelihood_of_probabilistic_pca(units):
     )
 
 
+def test_the_first_posterior_has_the_curvature_of_the_likelihood():
+    """That of Laplace's is 1 over the square of its scale, twice that of a normal one's."""
+    pca = PCA(8, svd_solver="full").fit(DIGITS)
+    ratios = pca.explained_variance_ / pca.noise_variance_
+    for likelihood, curvature in (("gaussian", 1), ("laplace", 2)):
+        fitted = small(8, likelihood=likelihood, lr=1e-12, max_epochs=1).fit(DIGITS)
+        expected = (1 + curvature * (ratios - 1)) ** -0.5
+        assert_allclose(fitted.transform_std(DIGITS)[0], expected, rtol=1e-4)
+
+
 def test_trained_without_hidden_layers_it_stays_at_probabilistic_pca():
     """A linear variational autoencoder has no better likelihood than that."""
     X = StandardScaler().fit_transform(load_iris().data)
