@@ -109,6 +109,12 @@ def test_an_autoencoder_comes_back_bit_for_bit(autoencoder, path, variant):
     assert clone(loaded).get_params().keys() == fitted.get_params().keys()
 
 
+def test_one_of_many_features_comes_back(path):
+    wide = np.hstack([X] * 5)
+    fitted = small().fit(wide)
+    assert_array_equal(through(path, fitted).transform(wide), fitted.transform(wide))
+
+
 @pytest.mark.every_autoencoder
 def test_one_that_is_not_fitted_comes_back(autoencoder, path):
     loaded = through(path, autoencoder)

@@ -184,6 +184,31 @@ def test_a_checkpoint_of_validation_rows_brings_back_the_best_weights(fit_both, 
     assert_same_weights(ours.net_, plain)
 
 
+class Batches(Callback):
+    """Keeps the last batch of each event."""
+
+    def __init__(self):
+        self.heard = {}
+
+    def on_batch_begin(self, net, batch=None, **kwargs):
+        self.heard["begin"] = batch
+
+    def on_grad_computed(self, net, named_parameters, batch=None, **kwargs):
+        self.heard["gradient"] = batch
+
+    def on_batch_end(self, net, batch=None, **kwargs):
+        self.heard["end"] = batch
+
+
+def test_events_of_batches_have_rows_that_are_their_own_target(autoencoder, digits):
+    fitted = autoencoder.set_params(callbacks=[Batches()]).fit(digits)
+    (heard,) = (each.heard for _, each in fitted.net_.callbacks_ if isinstance(each, Batches))
+    assert heard.keys() == {"begin", "gradient", "end"}
+    for rows, target in heard.values():
+        assert rows.shape == (50, 64)
+        assert target is rows
+
+
 def test_a_scheduler_can_step_with_every_batch(autoencoder, digits):
     scheduler = LRScheduler(policy=StepLR, step_size=4, gamma=0.5, step_every="batch")
     with_parameters(autoencoder, callbacks=[scheduler], optimizer="sgd")
