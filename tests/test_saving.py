@@ -661,11 +661,12 @@ def with_parameter(path, **parameters):
     ("parameters", "match"),
     [
         ({"hidden_layer_sizes": {"tuple": [1] * 40_000}}, "has 40000 layers"),
+        ({"hidden_layer_sizes": {"tuple": [8]}}, "where the parameters ask for"),
         ({"decoder": {"class": "torch.nn.Bilinear"}}, "can't be put together"),
         ({"encoding_dim": 10**7}, "target_head.weight are not of shape"),
         ({"estimator_class": {"class": "torch.nn.Linear"}}, "which builds none"),
     ],
-    ids=["layers", "decoder", "head", "class"],
+    ids=["layers", "narrower", "decoder", "head", "class"],
 )
 def test_networks_beyond_the_file_are_refused(path, parameters, match):
     save(small(target_weight=1.0).fit(X, Y), path)
