@@ -28,11 +28,11 @@ _exporting = Lock()
 _ALIAS = "SklearnAeModule"
 # The first that torch exports to.
 _LEAST_OPSET = 18
-# Operators that onnxruntime has in float32 alone, on the CPU, or makes such ones of: before 1.32 a
-# sigmoid times what goes into it.
+# Operators that onnxruntime has in float32 alone, on the CPU, or had; before 1.32 it made one of a
+# sigmoid times what goes into it, too.
 _IN_FLOAT32 = {
-    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Erf", "Sinh", "Tan"),
-    *("Elu", "Gelu", "HardSigmoid", "LeakyRelu", "PRelu", "Selu", "Sigmoid", "Softplus"),
+    *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Erf", "Sinh", "Tan"),
+    *("Celu", "Elu", "Gelu", "HardSigmoid", "LeakyRelu", "PRelu", "Selu", "Sigmoid", "Softplus"),
     *("Softsign", "ThresholdedRelu", "Hardmax", "InstanceNormalization", "LRN"),
     *("MeanVarianceNormalization", "Conv", "ConvTranspose", "AveragePool", "LpPool"),
     *("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "Resize", "Upsample", "Mean", "Det"),
