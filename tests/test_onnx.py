@@ -149,10 +149,9 @@ def test_integers_keep_their_digits(kind, dtype):
 # What changes the graph
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_each_activation_is_exported_in_each_precision(activation, precision):
-    autoencoder = small(activation=activation, precision=precision, max_epochs=2).fit(X)
+def test_each_activation_is_exported_in_float64_too(activation):
+    autoencoder = small(activation=activation, precision="float64", max_epochs=2).fit(X)
     assert_same(run(to_onnx(autoencoder, "reconstruct"), NEW)[0], autoencoder.reconstruct(NEW))
 
 
@@ -176,11 +175,11 @@ def test_each_activation_is_exported_in_each_precision(activation, precision):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:precision='bfloat16'")
-@pytest.mark.parametrize("method", ["reconstruct", "score_samples"])
-def test_parameters_that_change_the_graph_are_in_it(Estimator, parameters, method):
+def test_parameters_that_change_the_graph_are_in_it(Estimator, parameters):
     estimator = with_parameters(Estimator(**having(Estimator, SMALL)), **parameters)
     estimator.fit(X, Y)
-    assert_same(run(to_onnx(estimator, method), NEW)[0], getattr(estimator, method)(NEW))
+    # Encoder and decoder are part of it.
+    assert_same(run(to_onnx(estimator, "score_samples"), NEW)[0], estimator.score_samples(NEW))
 
 
 def test_layers_of_the_user_that_know_training_from_use_are_in_use():
@@ -215,7 +214,6 @@ def test_numbers_with_a_large_offset_keep_their_digits():
     [
         ({"keep_empty_features": True, "add_indicator": True}, np.nan),
         ({"missing_values": -1}, -1),
-        ({}, np.nan),
     ],
 )
 @pytest.mark.filterwarnings("ignore:keep_empty_features=False")
