@@ -358,7 +358,8 @@ class AutoencoderNet(TrainedNet):
         limit = x.new_tensor(torch.finfo(rescale.dtype).max ** 0.5)
         inside = rescale.inside(x)
         held = inside.clamp(-limit, limit).to(rescale.dtype)
-        target = torch.where(inside.abs() > limit, inside, held.double())
+        size = inside.abs()
+        target = torch.where((size > limit) | (size < 1 / limit), inside, held.double())
         return self._errors(batch._replace(x=x, target=target), held, per_feature)
 
     def _errors(self, batch: Batch, inside: Tensor, per_feature: bool) -> Tensor:
