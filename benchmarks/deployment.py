@@ -177,9 +177,7 @@ def main() -> int:
     report = Report("deployment")
     with threads(1):
         compare(report, arguments.rounds)
-    if arguments.rounds < _ROUNDS:
-        return int(report.print_ends() > 0)
-    return report.close()
+    return report.close(is_glimpse=arguments.rounds < _ROUNDS)
 
 
 if __name__ == "__main__":

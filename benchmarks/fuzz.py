@@ -282,9 +282,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     report = Report("fuzz")
     fuzz(report, arguments.files)
-    if arguments.files < _FILES:  # a glimpse, which is not kept
-        return int(report.print_ends() > 0)
-    return report.close()
+    return report.close(is_glimpse=arguments.files < _FILES)
 
 
 if __name__ == "__main__":

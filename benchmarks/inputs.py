@@ -68,9 +68,7 @@ def main() -> int:
     for each in broken[:10]:
         report.note(each)
     report.end("inputs of which what is promised does not hold", len(broken), 0)
-    if arguments.inputs < _INPUTS:  # a glimpse, which is not kept
-        return int(report.print_ends() > 0)
-    return report.close()
+    return report.close(is_glimpse=arguments.inputs < _INPUTS)
 
 
 if __name__ == "__main__":

@@ -127,10 +127,11 @@ class Report:
         }
         (folder / f"{self.name}.json").write_text(json.dumps(content, indent=1) + "\n")
 
-    def close(self) -> int:
-        """Hold the ends, save all, and give the number to exit with."""
+    def close(self, *, is_glimpse: bool = False) -> int:
+        """Hold the ends, save all unless it is a glimpse, and give the number to exit with."""
         missed = self.print_ends()
-        self.save()
+        if not is_glimpse:
+            self.save()
         return int(missed > 0)
 
 

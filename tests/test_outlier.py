@@ -10,7 +10,7 @@ from _testing import small
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from sklearn_ae import (
     AutoencoderOutlierDetector,
@@ -373,3 +373,20 @@ def test_the_default_has_no_shortcut_and_takes_noise():
     assert not estimator.linear_shortcut
     assert estimator.noise == "gaussian"
     assert estimator.noise_level == pytest.approx(0.15 * np.sqrt(X[:100].var(axis=0).mean()))
+
+
+def test_rows_that_are_alike_are_all_trained_on_if_one_was():
+    """Which of them is found as the nearest is chance, and the score hangs on whether it was."""
+    rows = np.repeat(load_digits().data[:60, 20:30], 5, axis=0)
+    detector = AutoencoderOutlierDetector(small(), random_state=0).fit(rows)
+    references = detector._neighbors_._fit_X
+    _, alike = np.unique(references, axis=0, return_inverse=True)
+    n_trained = np.bincount(alike.ravel(), weights=detector._is_trained_)
+    assert set(n_trained / np.bincount(alike.ravel())) <= {0.0, 1.0}
+
+
+def test_a_row_that_rounding_took_out_of_the_range_is_still_itself():
+    rows = scale(load_breast_cancer().data)
+    detector = AutoencoderOutlierDetector(small(), random_state=0).fit(rows)
+    rounded = detector.score_samples(rows.astype(np.float32))
+    assert_allclose(rounded, detector.score_samples(rows), rtol=1e-5, atol=1e-5)
