@@ -4,12 +4,15 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+import skl2onnx
 import torch
 from _testing import AUTOENCODERS, SMALL, having, small, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
 from onnxruntime import InferenceSession
+from skl2onnx.common import data_types as types
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_wine
@@ -35,10 +38,6 @@ from sklearn_ae import (
 )
 from sklearn_ae._onnx import _IN_FLOAT32
 from sklearn_ae.nn import ACTIVATIONS
-
-onnx = pytest.importorskip("onnx")
-skl2onnx = pytest.importorskip("skl2onnx")
-types = pytest.importorskip("skl2onnx.common.data_types")
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 X = DIGITS[:200].astype(np.float32)
