@@ -8,12 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import sklearn_ae
 from sklearn_ae._archive import read, write
 from sklearn_ae.exceptions import LoadError
 
 _FORMAT = 1
 _MANIFEST, _TENSORS, _OF_SKOPS = "manifest.json", "tensors.safetensors", ".skops"
-_VERSIONS_OF = ("sklearn-ae", "numpy", "scikit-learn", "skorch", "torch")
+_VERSIONS_OF = ("numpy", "scikit-learn", "skorch", "torch")
 
 
 def write_file(path: Path, kind: str, value: Any, *, steps: bool) -> None:
@@ -33,7 +34,7 @@ def write_file(path: Path, kind: str, value: Any, *, steps: bool) -> None:
     description = described(value, steps=steps)
     manifest = {
         "format": _FORMAT,
-        "versions": {"python": platform.python_version(), **dict(map(_version, _VERSIONS_OF))},
+        "versions": _versions(),
         "own": description.own,
         kind: description.tree,
     }
@@ -98,8 +99,13 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _version(project: str) -> tuple[str, str]:
-    return project, version(project)
+def _versions() -> dict[str, str]:
+    """Give those of what writes a file: of this package also where it was not installed."""
+    return {
+        "python": platform.python_version(),
+        "sklearn-ae": sklearn_ae.__version__,
+        **{project: version(project) for project in _VERSIONS_OF},
+    }
 
 
 def require_safetensors() -> Any:

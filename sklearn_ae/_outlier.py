@@ -22,6 +22,7 @@ from sklearn_ae._compat import (
 from sklearn_ae._exporting import Decision, Exportable, OutlierScores
 from sklearn_ae._fitting import unchanged_on_failure
 from sklearn_ae._routing import RoutingToFit
+from sklearn_ae._validation import beyond_float64
 
 # Of the autoencoder that is fitted without one being given: codes at most, the noise in deviations,
 # the share of rows that it leaves out where some may be outliers; units of its layer, of which more
@@ -461,7 +462,11 @@ def _range(X: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _deviation(X: NDArray) -> float:
     """Give the root of the mean variance."""
-    return float(np.sqrt(X.var(axis=0, dtype=np.float64).mean()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = float(np.sqrt(X.var(axis=0, dtype=np.float64).mean()))
+    if not np.isfinite(deviation):
+        raise beyond_float64(np.abs(X).max())
+    return deviation
 
 
 def _log_sum_of_squares(rows: NDArray) -> NDArray[np.float64]:

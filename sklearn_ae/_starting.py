@@ -18,6 +18,7 @@ from sklearn_ae._training.start import Start
 from sklearn_ae._training.statistics import Moments, moments
 from sklearn_ae._training.targets import Target
 from sklearn_ae._validation import (
+    beyond_float64,
     check_callbacks,
     check_noise_level,
     check_on_two_rows,
@@ -188,10 +189,7 @@ def _net_on_the_same(
 
 def _check_variance(of_rows: Moments, n_samples: int) -> None:
     if not np.isfinite(of_rows.variance).all():
-        raise ValueError(
-            f"X: values up to {np.abs(of_rows.high).max():.3g} have a variance beyond float64. "
-            "Divide X by a constant."
-        )
+        raise beyond_float64(max(of_rows.high.max(), -of_rows.low.min()))
     if not of_rows.deviation.any():
         raise ValueError(
             f"X: all {len(of_rows.deviation)} features are constant over {n_samples} rows, so "

@@ -76,6 +76,7 @@ BAD_ROWS = {
     "no column": (X[:, :0], {}, r"0 feature\(s\)"),
     "constant": (np.full((20, 4), 3.0), {}, "constant"),
     "denormal": (1e-310 * X, {}, "Multiply X by a constant"),
+    "of a variance beyond float64": (-1e200 * X, {}, r"X: values up to 1.6e\+201 .* Divide X by"),
     "integers that float64 can't tell apart": (
         X.astype(np.uint64) + np.uint64(2**63),
         {},

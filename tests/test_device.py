@@ -1,19 +1,43 @@
 """What is fitted on a GPU is what the CPU gives, up to rounding. Needs one."""
 
+import os
 import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
+import joblib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import skops.io
 import torch
-from _testing import NOISES_OF_TABLES, having, with_parameters
+from _testing import NOISES_OF_TABLES, having, small, with_parameters
 from numpy.testing import assert_allclose, assert_array_equal
+from onnxruntime import InferenceSession
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.mixture import GaussianMixture
 from torch import nn
 
-from sklearn_ae import AutoencoderTransformer
+from sklearn_ae import (
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    AutoencoderTransformer,
+    LatentDensity,
+    interpolate,
+    save,
+    to_onnx,
+)
+from sklearn_ae._checkpoint import KeepCheckpoint
+from sklearn_ae.inspection import (
+    LatentDisplay,
+    ReconstructionDisplay,
+    ReconstructionErrorDisplay,
+    TraversalDisplay,
+)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -218,3 +242,164 @@ def test_an_interrupt_keeps_what_was_trained(autoencoder, digits, fail_at):
         autoencoder.fit(digits)
 
     assert np.isfinite(autoencoder.transform(digits)).all()
+
+
+LOAD = """
+import sys, warnings
+import joblib, numpy as np, skops.io, torch
+from sklearn_ae import load
+
+assert not torch.cuda.is_available()
+warnings.simplefilter("ignore")  # which say that it is on the CPU now
+saved, dumped, joblibs, skops_file = sys.argv[1:5]
+arrays = np.load(dumped)
+by_skops = skops.io.load(skops_file, trusted=skops.io.get_untrusted_types(file=skops_file))
+for loaded in (load(saved), joblib.load(joblibs), by_skops):
+    assert loaded.net_.device == "cpu"
+    for method in ("transform", "score_samples"):
+        found, expected = getattr(loaded, method)(arrays["X"]), arrays[method]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    loaded.set_params(device="cpu").partial_fit(arrays["X"])
+"""
+
+
+def test_what_was_fitted_on_one_is_loaded_where_there_is_none(on_both, digits, tmp_path):
+    _, estimator = on_both(digits)
+    files = [tmp_path / name for name in ("saved.skae", "dumped.npz", "joblib", "skops")]
+    save(estimator, files[0])
+    methods = ("transform", "score_samples")
+    np.savez(files[1], X=digits, **{name: getattr(estimator, name)(digits) for name in methods})
+    joblib.dump(estimator, files[2])
+    skops.io.dump(estimator, files[3])
+
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", LOAD, *map(str, files)]
+    subprocess.run(command, check=True, timeout=300, env=environment)
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"optimizer": "adam"}, {"lr_schedule": "one_cycle"}, {"noise": "masking"}]
+)
+def test_a_fit_that_was_killed_ends_as_the_whole_one(
+    autoencoder, digits, tmp_path, monkeypatch, parameters
+):
+    whole = with_parameters(autoencoder, **parameters, device="cuda")
+    again = clone(whole).set_params(checkpoint=tmp_path / "training.skae")
+    whole.fit(digits)
+    write = KeepCheckpoint.on_epoch_end
+
+    def dying(self, net, **kwargs):
+        write(self, net, **kwargs)
+        if len(net.history) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeepCheckpoint, "on_epoch_end", dying)
+        with pytest.raises(Killed):
+            again.fit(digits)
+    again.fit(digits)
+
+    assert is_on_gpu(again)
+    assert again.loss_curve_ == whole.loss_curve_
+    expected = whole.net_.module_.state_dict()
+    for name, weight in again.net_.module_.state_dict().items():
+        assert torch.equal(weight, expected[name]), name
+
+
+@pytest.mark.parametrize(
+    "method", ["transform", "inverse_transform", "reconstruct", "score_samples"]
+)
+def test_graphs_are_those_of_the_cpu(autoencoder, digits, method):
+    estimator = with_parameters(autoencoder, device="cuda").fit(digits.astype(np.float32))
+    rows = estimator.transform(digits) if method == "inverse_transform" else digits
+    rows = rows.astype(np.float32)
+
+    model = to_onnx(estimator, method)
+
+    session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"X": rows})
+    expected = getattr(estimator, method)(rows)
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    assert is_on_gpu(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_halves_are_exported_and_traced(autoencoder, digits):
+    estimator = with_parameters(autoencoder, device="cuda").fit(digits)
+    rows = torch.as_tensor(digits[:20], dtype=torch.float32, device="cuda")
+    code = estimator.encoder_(rows).detach()
+    for half, given in ((estimator.encoder_, rows), (estimator.decoder_, code)):
+        expected = half(given)
+        for made in (torch.export.export(half, (given,)).module(), torch.jit.trace(half, given)):
+            torch.testing.assert_close(made(given), expected)
+
+
+def with_gaps(X):
+    return np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        (AutoencoderOutlierDetector(random_state=0), "score_samples"),
+        (AutoencoderImputer(random_state=0), "transform"),
+        (LatentDensity(None, density=GaussianMixture(3, random_state=0)), "score_samples"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_is_made_of_autoencoders_takes_those_of_a_gpu(digits, estimator, method):
+    X = with_gaps(digits) if isinstance(estimator, AutoencoderImputer) else digits
+    on_cpu, on_gpu = (
+        clone(estimator).set_params(estimator=small(precision="float64", device=name)).fit(X)
+        for name in ("cpu", "cuda")
+    )
+
+    expected, found = (getattr(each, method)(X) for each in (on_cpu, on_gpu))
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+def test_pictures_and_interpolations_are_made_of_one(autoencoder, digits):
+    estimator = with_parameters(autoencoder, device="cuda").fit(digits)
+    for display in (
+        LatentDisplay.from_estimator(estimator, digits),
+        TraversalDisplay.from_estimator(estimator, digits, image_shape=(8, 8)),
+        ReconstructionDisplay.from_estimator(estimator, digits, image_shape=(8, 8)),
+        ReconstructionErrorDisplay.from_estimator(estimator, digits),
+    ):
+        display.figure_.canvas.draw()
+        plt.close(display.figure_)
+    assert np.isfinite(interpolate(estimator, digits[:1], digits[1:2])).all()
+
+
+def test_a_batch_that_does_not_fit_into_its_memory_says_what_to_lower():
+    X = np.random.RandomState(0).standard_normal((20_000, 50)).astype(np.float32)
+    estimator = small(2, device="cuda", max_epochs=1).fit(X[:100])
+    before = estimator.transform(X[:100])
+    estimator.set_params(hidden_layer_sizes=(8_000,), batch_size=20_000)
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(400 * 2**20 / total)
+    try:
+        with pytest.raises(MemoryError, match=r"^batch_size=20000: .* memory of 'cuda'"):
+            estimator.fit(X)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert_array_equal(estimator.transform(X[:100]), before)
+
+
+def test_threads_that_use_one_estimator_get_what_one_would(digits):
+    estimator = small(device="cuda").fit(digits)
+    codes = [estimator.transform(row[None]) for row in digits]
+
+    def use(first):
+        return [estimator.transform(digits[i % 200][None]) for i in range(first, first + 250)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(use, range(8)))
+
+    for first, of_thread in enumerate(found):
+        assert_array_equal(of_thread, [codes[i % 200] for i in range(first, first + 250)])

@@ -334,6 +334,13 @@ def test_weights_reach_the_autoencoder(routed):
     assert_array_equal(detector.estimator_.transform(X), alone.transform(X))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:sklearn.decomposition")
+@pytest.mark.parametrize("estimator", [None, PCA(2)])
+def test_numbers_of_a_variance_beyond_float64_are_refused(estimator):
+    with pytest.raises(ValueError, match=r"X: values up to 1\.\de\+201 .*Divide X by a constant"):
+        AutoencoderOutlierDetector(estimator).fit(-1e200 * ZEROS)
+
+
 def test_a_failed_fit_keeps_the_old_detector(fitted):
     detector = pickle.loads(pickle.dumps(fitted))
     before = detector.score_samples(X)

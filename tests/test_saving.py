@@ -10,6 +10,7 @@ import time
 import zipfile
 from functools import partial
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError
 from itertools import permutations
 from pathlib import Path
 
@@ -356,6 +357,20 @@ def test_the_same_estimator_is_the_same_file(path):
     first = path.read_bytes()
     save(load(path), path)
     assert path.read_bytes() == first
+
+
+def test_a_package_that_is_not_installed_says_its_version_too(path, monkeypatch):
+    def version(project):
+        if project == "sklearn-ae":
+            raise PackageNotFoundError(project)
+        return "1.0"
+
+    monkeypatch.setattr("sklearn_ae._file.version", version)
+    save(small().fit(X), path)
+    with zipfile.ZipFile(path) as archive:
+        versions = json.loads(archive.read("manifest.json"))["versions"]
+    assert versions["sklearn-ae"] == sklearn_ae.__version__
+    assert versions["torch"] == "1.0"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device here")
