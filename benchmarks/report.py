@@ -91,7 +91,9 @@ class Report:
         self.ends.append(End(what, figure, bound, within_noise, at_least))
 
     def print_ends(self) -> int:
-        """Print all ends, and give how many are missed."""
+        """Print all ends, if there are any, and give how many are missed."""
+        if not self.ends:
+            return 0
         self.table(
             "Ends. Of pairs: the median (least-greatest). Within noise: the least is at most it.",
             ("what", "measured", "end", ""),
