@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from importlib import import_module
@@ -128,10 +129,12 @@ def one_a_line(path: str, rng: np.random.RandomState) -> Iterator[Mutant]:
 
 
 def is_code(mutant: Mutant) -> bool:
-    """Whether Python reads it, which it does not where a star before arguments is changed."""
+    """Whether Python reads it without a word, unlike a changed star, or `is` before a text."""
     try:
-        compile(mutant.code, mutant.path, "exec")
-    except SyntaxError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compile(mutant.code, mutant.path, "exec")
+    except (SyntaxError, SyntaxWarning):
         return False
     return True
 
@@ -148,12 +151,13 @@ def run_all() -> None:
     subprocess.run([*command, f"--junitxml={_TIMES}"], cwd=ROOT, env=environment, check=True)
 
 
-def times() -> dict[str, float]:
-    """Give how long each test took."""
+def passed(report: Path) -> dict[str, float]:
+    """Give the tests that passed in a run that pytest reports of, and how long each took."""
     found = {}
-    for case in ElementTree.parse(_TIMES).iter("testcase"):  # noqa: S314
-        file = case.attrib["classname"].replace(".", "/")
-        found[f"{file}.py::{case.attrib['name']}"] = float(case.attrib["time"])
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it
+        if not {part.tag for part in case} & {"failure", "error", "skipped"}:
+            file = case.attrib["classname"].replace(".", "/")
+            found[f"{file}.py::{case.attrib['name']}"] = float(case.attrib["time"])
     return found
 
 
@@ -161,7 +165,7 @@ class Tests:
     """The tests that go through a line."""
 
     def __init__(self) -> None:
-        self.seconds = times()
+        self.seconds = passed(_TIMES)
         self._covered = CoverageData(str(_COVERED))
         self._covered.read()
 
@@ -203,7 +207,7 @@ def set_up(folder: str) -> None:
     shutil.copytree(ROOT, _tree, ignore=ignored)
 
 
-def passes(names: list[str], patience: float) -> bool | None:
+def passes(names: list[str], *options: str, patience: float) -> bool | None:
     """Whether tests pass, in a process of their own; None where they do not end."""
     pid = os.fork()
     if pid == 0:
@@ -213,8 +217,8 @@ def passes(names: list[str], patience: float) -> bool | None:
         os.dup2(silent, 2)
         os.chdir(_tree)
         sys.path.insert(0, _tree)
-        os.environ["PYTHONPATH"] = _tree
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *names]))
+        os.environ |= {"PYTHONPATH": _tree, "PYTHONDONTWRITEBYTECODE": "1"}
+        os._exit(pytest.main(["-q", "-p", "no:cacheprovider", *options, *names]))
     last = time.monotonic() + patience
     while time.monotonic() < last:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -227,10 +231,10 @@ def passes(names: list[str], patience: float) -> bool | None:
 
 
 def sound(names: list[str]) -> list[str]:
-    """Give the tests of a file that pass here as the code is."""
-    if passes(names, 600.0):
-        return names
-    return [name for name in names if passes([name], 600.0)]
+    """Give those of some tests that pass here as the code is."""
+    report = Path(_tree, "tests.xml")
+    passes(names, f"--junitxml={report}", patience=900.0)
+    return sorted(passed(report).keys() & set(names)) if report.exists() else []
 
 
 def outcome(mutant: Mutant, names: list[str], seconds: float) -> tuple[Mutant, str]:
@@ -239,15 +243,14 @@ def outcome(mutant: Mutant, names: list[str], seconds: float) -> tuple[Mutant, s
         return mutant, "not tested"
     file = Path(_tree, mutant.path)
     before, at = file.read_text(), file.stat()
+    sys.dont_write_bytecode = True  # of a mutant, that is: what is there by now is of the code
     file.write_text(mutant.code)
-    # What is compiled counts by the second, and so does not hold for this.
-    os.utime(file, (at.st_atime, at.st_mtime + 1 + hash(mutant) % 10**6))
     try:
-        passed = passes(names, 30 + _PATIENCE * seconds)
+        said = passes(names, "-x", patience=30 + _PATIENCE * seconds)
     finally:
         file.write_text(before)
         os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
-    return mutant, {True: "survived", False: "killed", None: "hangs"}[passed]
+    return mutant, {True: "survived", False: "killed", None: "hangs"}[said]
 
 
 def measure(report: Report, mutants: dict[str, list[Mutant]], n_workers: int) -> None:

@@ -4,17 +4,16 @@ import json
 import platform
 from collections.abc import Collection, Mapping
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import sklearn_ae
 from sklearn_ae._archive import read, write
 from sklearn_ae.exceptions import LoadError
 
 _FORMAT = 1
 _MANIFEST, _TENSORS, _OF_SKOPS = "manifest.json", "tensors.safetensors", ".skops"
-_VERSIONS_OF = ("numpy", "scikit-learn", "skorch", "torch")
+_VERSIONS_OF = ("sklearn-ae", "numpy", "scikit-learn", "skorch", "torch")
 
 
 def write_file(path: Path, kind: str, value: Any, *, steps: bool) -> None:
@@ -34,7 +33,7 @@ def write_file(path: Path, kind: str, value: Any, *, steps: bool) -> None:
     description = described(value, steps=steps)
     manifest = {
         "format": _FORMAT,
-        "versions": _versions(),
+        "versions": {"python": platform.python_version(), **dict(map(_version, _VERSIONS_OF))},
         "own": description.own,
         kind: description.tree,
     }
@@ -99,13 +98,11 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _versions() -> dict[str, str]:
-    """Give those of what writes a file: of this package also where it was not installed."""
-    return {
-        "python": platform.python_version(),
-        "sklearn-ae": sklearn_ae.__version__,
-        **{project: version(project) for project in _VERSIONS_OF},
-    }
+def _version(project: str) -> tuple[str, str]:
+    try:
+        return project, version(project)
+    except PackageNotFoundError:  # a package may be imported from where its source is
+        return project, "not installed"
 
 
 def require_safetensors() -> Any:

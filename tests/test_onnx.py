@@ -125,6 +125,8 @@ def test_scores_of_rows_that_are_rebuilt_nearly_exactly_are_those_of_the_estimat
     assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+# What one thread filters another takes back: Python has one list for all of them.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.* is deprecated:FutureWarning")
 def test_threads_convert_one_after_the_other():
     autoencoder = fitted(AutoencoderTransformer)
     with ThreadPoolExecutor(4) as pool:
