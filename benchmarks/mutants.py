@@ -54,7 +54,7 @@ _COVERED, _TIMES = RESULTS / "tests.coverage", RESULTS / "tests.xml"
 # What a mutant is given at most, by the times of the run of all; beyond thrice that it hangs.
 _MOST_SECONDS, _MOST_TESTS, _PATIENCE = 40.0, 150, 3
 _IMPORTED = (
-    *("hypothesis", "joblib", "matplotlib.pyplot", "pandas", "polars", "safetensors.torch"),
+    *("joblib", "matplotlib.pyplot", "pandas", "polars", "safetensors.torch"),
     *("scipy.stats", "skl2onnx", "sklearn.ensemble", "sklearn.manifold", "sklearn.model_selection"),
     *("sklearn.utils.estimator_checks", "skops.io", "skorch.callbacks", "torch.export"),
 )
@@ -168,13 +168,21 @@ class Tests:
         self.seconds = passed(_TIMES)
         self._covered = CoverageData(str(_COVERED))
         self._covered.read()
+        self._found: dict[str, dict[int, list[str]]] = {}
+
+    def _by_line(self, path: str) -> dict[int, list[str]]:
+        if path not in self._found:
+            file = next(of for of in self._covered.measured_files() if of.endswith(path))
+            self._found[path] = self._covered.contexts_by_lineno(file)
+        return self._found[path]
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Give those of a mutant's statement, or of its file where that is run on import."""
-        file = next(of for of in self._covered.measured_files() if of.endswith(mutant.path))
-        by_line = self._covered.contexts_by_lineno(file)
-        first = _first_line(mutant)
-        names = {name for line in range(first, mutant.line + 1) for name in by_line.get(line, ())}
+        """Give those of a mutant's line, of its statement, or of its file: some run on import."""
+        by_line = self._by_line(mutant.path)
+        names = set(by_line.get(mutant.line, ()))
+        if not any(names):
+            lines = range(_first_line(mutant), mutant.line)
+            names = {name for line in lines for name in by_line.get(line, ())}
         if not any(names):
             names = {name for found in by_line.values() for name in found}
         known = {name.split("|")[0] for name in names} & self.seconds.keys()
@@ -191,7 +199,8 @@ def _first_line(mutant: Mutant) -> int:
     """Give where the statement of a mutant begins, which may be of several lines."""
     tree = ast.parse((ROOT / mutant.path).read_text())
     around = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
-    return max(node.lineno for node in around if node.lineno <= mutant.line <= node.end_lineno)
+    begun = (node.lineno for node in around if node.lineno <= mutant.line <= node.end_lineno)
+    return max(begun, default=mutant.line)  # a decorator is before what it decorates
 
 
 # What they say
@@ -211,6 +220,7 @@ def passes(names: list[str], *options: str, patience: float) -> bool | None:
     """Whether tests pass, in a process of their own; None where they do not end."""
     pid = os.fork()
     if pid == 0:
+        status = 1
         os.setsid()  # with what the tests start
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
@@ -218,7 +228,10 @@ def passes(names: list[str], *options: str, patience: float) -> bool | None:
         os.chdir(_tree)
         sys.path.insert(0, _tree)
         os.environ |= {"PYTHONPATH": _tree, "PYTHONDONTWRITEBYTECODE": "1"}
-        os._exit(pytest.main(["-q", "-p", "no:cacheprovider", *options, *names]))
+        try:
+            status = pytest.main(["-q", "-p", "no:cacheprovider", *options, *names])
+        finally:
+            os._exit(status)
     last = time.monotonic() + patience
     while time.monotonic() < last:
         ended, status = os.waitpid(pid, os.WNOHANG)

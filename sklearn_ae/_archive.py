@@ -1,12 +1,16 @@
 """Files that saved estimators are: zip archives of which each byte that counts is accounted for."""
 
+import glob
 import os
+import stat
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from sklearn_ae.exceptions import LoadError
@@ -14,6 +18,8 @@ from sklearn_ae.exceptions import LoadError
 # What lists the others, as `sha256sum` does.
 _DIGESTS = "SHA256SUMS"
 _MOST_MEMBERS = 10_000
+# What is written beside its place: how much of the name is kept, and when nobody writes any more.
+_PART, _MOST_LETTERS, _LEFT_SECONDS = ".part", 50, 3_600.0
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same estimator is the same file
 # All that zipfile raises for files that are none, or damaged.
 _DAMAGE = (
@@ -51,17 +57,33 @@ def write(path: Path, members: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write to that takes the place of another once nothing has failed."""
-    # One name, so that what a process that was killed left is written over by the next.
-    beside = path.with_name(f".{path.name}.part")
+    """Give a file to write to that takes the place of another once nothing has failed.
+
+    It is of one writer alone, and no link. A link in that place stays one, to the new file; the
+    new file may be read by whom the old one could be.
+    """
+    path = Path(os.path.realpath(path))
+    kept = path.name[:_MOST_LETTERS]
+    beside = path.parent / f".{kept}.{token_hex(8)}{_PART}"
+    _remove_left(path.parent, kept)
     try:
-        with beside.open("wb") as file:
+        with beside.open("xb") as file:
+            with suppress(FileNotFoundError):
+                beside.chmod(stat.S_IMODE(path.stat().st_mode))
             yield file
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _remove_left(folder: Path, kept: str) -> None:
+    """Remove what writers left that were killed, once it is certain that none writes any more."""
+    with suppress(OSError):
+        for left in folder.glob(f".{glob.escape(kept)}.*{_PART}"):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                left.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

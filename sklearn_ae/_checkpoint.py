@@ -1,17 +1,21 @@
 """Fits that go on where another process was killed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import joblib
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from torch import Tensor
+from torch.jit import ScriptFunction, ScriptModule
 
 from sklearn_ae._building import _Building
 from sklearn_ae._compat import warn
@@ -26,6 +30,8 @@ from sklearn_ae.exceptions import LoadError
 # What says where a checkpoint is and what is shown meanwhile, and not what the fit comes to.
 _NOT_COMPARED = {"checkpoint", "checkpoint_every", "verbose"}
 _KIND = "checkpoint"
+# Whose classes are what their names say.
+_OF_OTHERS = {"builtins", "numpy", "scipy", "skorch", "sklearn", "sklearn_ae", "torch"}
 # What a fit is given, by the names that `Rows` has for it.
 _DATA = {
     "X": "source",
@@ -107,7 +113,8 @@ def checkpoint_of(
                 "name another."
             ) from error
         _check_identity(path, identity, left["identity"])
-    return Checkpoint(path, plain.checkpoint_every, identity, left)
+    # Absolute, since what a fit calls may change the folder.
+    return Checkpoint(path.absolute(), plain.checkpoint_every, identity, left)
 
 
 class KeepCheckpoint(Callback):
@@ -190,37 +197,74 @@ def _digest(value: Any) -> str:
     return joblib.hash(_contents(value))
 
 
-def _contents(value: Any) -> Any:
+def _contents(value: Any, around: tuple[object, ...] = ()) -> Any:
     """Give what makes a value that one: of arrays the numbers, and of code what it does.
 
-    What a function calls is not looked at.
+    What a function calls is not looked at, and what holds itself is gone round once.
     """
+    if any(value is each for each in around):
+        return "again"
+
+    def contents(part: Any) -> Any:
+        return _contents(part, (*around, value))
+
     if issparse(value):
         value = value.tocsr()
-        return [value.shape, *map(_contents, (value.data, value.indices, value.indptr))]
+        return [value.shape, *map(contents, (value.data, value.indices, value.indptr))]
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return np.ascontiguousarray(value)  # a view of a file is one of an array
     if isinstance(value, list | tuple):
-        return [_contents(each) for each in value]
+        return [contents(each) for each in value]
     if isinstance(value, dict):
-        return {name: _contents(each) for name, each in value.items()}
+        return {name: contents(each) for name, each in value.items()}
     if isinstance(value, CodeType):
-        return [value.co_code, value.co_names, _contents(value.co_consts)]
+        return [value.co_code, value.co_names, contents(value.co_consts)]
     if isinstance(value, FunctionType):
-        kept = [cell.cell_contents for cell in value.__closure__ or ()]
-        parts = [value.__module__, value.__qualname__, value.__code__, value.__defaults__, kept]
-        return _contents(parts)
+        kept = [_in_cell(cell) for cell in value.__closure__ or ()]
+        given = [value.__defaults__, value.__kwdefaults__, kept]
+        return contents([value.__module__, value.__qualname__, value.__code__, *given])
+    if isinstance(value, MethodType):
+        return contents([value.__func__, value.__self__])
+    if isinstance(value, staticmethod | classmethod):
+        return contents(value.__func__)
+    if isinstance(value, property):
+        return contents([value.fget, value.fset])
     if isinstance(value, type):
-        return [value.__module__, value.__qualname__]
+        return [value.__module__, value.__qualname__, *_code_of(value, contents)]
     if isinstance(value, partial):
-        return _contents([value.func, value.args, value.keywords])
+        return contents([value.func, value.args, value.keywords])
+    if isinstance(value, ScriptModule | ScriptFunction):
+        file = BytesIO()
+        torch.jit.save(value, file)
+        return file.getvalue()
+    if isinstance(value, Tensor):
+        return [str(value.dtype), value.tolist()]
     if callable(value) and hasattr(value, "__dict__"):
-        return _contents([type(value), vars(value)])
+        return contents([type(value), vars(value)])
     try:
         joblib.hash(value)
     except Exception:  # of what pickle does not know there is nothing but the kind
-        return _contents(type(value))
+        return contents(type(value))
     return value
+
+
+def _in_cell(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # as long as what it is for is not there
+        return None
+
+
+def _code_of(kind: type, contents: Callable[[Any], Any]) -> list[Any]:
+    """Give what a class does, and those that it is derived from, where the user wrote it."""
+    if kind.__module__.split(".")[0] in _OF_OTHERS:
+        return []
+    parts = {
+        name: contents(part)
+        for name, part in vars(kind).items()
+        if callable(part) or not name.startswith("__")
+    }
+    return [parts, *map(contents, kind.__bases__)]
 
 
 def _check_identity(path: Path, now: dict[str, list[str]], then: dict[str, list[str]]) -> None:

@@ -5,6 +5,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import PurePath
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -16,7 +17,16 @@ from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRequest
 from torch import Generator, Tensor
 
-from sklearn_ae._naming import OURS, fields_of, is_of, is_own, path_of, plain_class, skops_io
+from sklearn_ae._naming import (
+    OURS,
+    fields_of,
+    is_of,
+    is_own,
+    metric,
+    path_of,
+    plain_class,
+    skops_io,
+)
 from sklearn_ae._training.net import AutoencoderNet
 
 # What numpy, torch and safetensors have, under numpy's and torch's name.
@@ -24,6 +34,7 @@ _DTYPES = (
     *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64"),
 )
+_HOLDING_DATA = {"joblib", "numpy", "pandas", "polars", "scipy", "sklearn"}
 # Whose trees, in memory and in files, could be crafted to read beyond their arrays.
 _FITTED_AGAIN = "sklearn.neighbors.NearestNeighbors"
 
@@ -179,9 +190,7 @@ class _Describer:
             rows = vars(value).get("_fit_X")
             return {"neighbors": [self.items(value.get_params(deep=False)), self(rows)]}
         if path.startswith("sklearn.") and not _holds_ours(value):
-            name = f"{len(self.of_skops)}.skops"
-            self.of_skops[name] = skops_io().dumps(value)
-            return {"skops": name}
+            return self.by_skops(value)
         parameters = value.get_params(deep=False)
         fitted = {name: of for name, of in vars(value).items() if name not in parameters}
         requests = fitted.pop("_metadata_request", None)
@@ -190,6 +199,28 @@ class _Describer:
         with self._taking_own(False):
             found.append(self.items(fitted))
         return {"estimator": [*found, self(None if requests is None else _asked(requests))]}
+
+    def by_skops(self, value: BaseEstimator) -> dict[str, Any]:
+        requests = vars(value).get("_metadata_request")
+        if requests is not None:  # which skops goes round and round in
+            value = copy(value)
+            del value._metadata_request
+            return {"requesting": [self.by_skops(value), self(_asked(requests))]}
+        try:
+            content = skops_io().dumps(value)
+            types = skops_io().get_untrusted_types(data=content)
+        except ImportError:
+            raise
+        except Exception as error:
+            raise self.unknown(value) from error
+        if nameless := [name for name in types if "<" in name]:
+            raise ValueError(
+                f"{'.'.join(self._where)}: {type(value).__name__} has {nameless[0]}, which no "
+                "other process finds. Define it at the top of a module."
+            )
+        name = f"{len(self.of_skops)}.skops"
+        self.of_skops[name] = content
+        return {"skops": name}
 
     def class_or_own(self, value: Any) -> dict[str, Any]:
         if isinstance(value, tuple) or dataclasses.is_dataclass(value):
@@ -203,10 +234,16 @@ class _Describer:
         if plain_class(path_of(type(value))) is type(value):
             # What metadata they ask for is asked of the estimators.
             kept = {name: of for name, of in vars(value).items() if name != "_metadata_request"}
-            return {"plain": [path_of(type(value)), self.items(kept)]}
+            with self._taking_own(True):  # the function of a scorer
+                return {"plain": [path_of(type(value)), self.items(kept)]}
         is_code = isinstance(value, type | FunctionType)
-        of_others = not is_code and type(value).__module__.split(".")[0] in ("numpy", "sklearn")
-        if not self._takes_own or of_others or not (is_code or hasattr(value, "__dict__")):
+        if is_code and metric(path_of(value)) is value:
+            return {"metric": path_of(value)}
+        # What is no code but data, or has learnt something, is not there again where it is passed.
+        is_data = not is_code and (
+            type(value).__module__.split(".")[0] in _HOLDING_DATA or hasattr(value, "fit")
+        )
+        if not self._takes_own or is_data or not (is_code or hasattr(value, "__dict__")):
             raise self.unknown(value)
         return {"own": self.name_of_own(value)}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_ae._archive import read, write
+from sklearn_ae._training.surroundings import undisturbed
 from sklearn_ae.exceptions import LoadError
 
 _FORMAT = 1
@@ -63,16 +64,17 @@ def read_file(
     from sklearn_ae._rebuilding import rebuilt
 
     of_skops = {name: of for name, of in members.items() if name.endswith(_OF_SKOPS)}
-    try:
-        tensors = require_safetensors().load(members[_TENSORS])
-    except ImportError:
-        raise
-    except Exception as error:
-        raise LoadError(f"{path}: {_TENSORS} is damaged: {error}") from error
-    try:
-        return rebuilt(Description(manifest[kind], tensors, of_skops, []), trusted, own)
-    except LoadError as error:
-        raise LoadError(f"{path}: {error}") from error
+    with undisturbed(inference=False):  # by what is set where a server answers, for one
+        try:
+            tensors = require_safetensors().load(members[_TENSORS])
+        except ImportError:
+            raise
+        except Exception as error:
+            raise LoadError(f"{path}: {_TENSORS} is damaged: {error}") from error
+        try:
+            return rebuilt(Description(manifest[kind], tensors, of_skops, []), trusted, own)
+        except LoadError as error:
+            raise LoadError(f"{path}: {error}") from error
 
 
 def _manifest(path: Path, members: Mapping[str, bytes]) -> dict[str, Any]:

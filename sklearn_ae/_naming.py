@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,42 @@ _SPLITTERS = {
 _PLAIN_CLASSES = {
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.compose.make_column_selector",
+    "sklearn.metrics._scorer._CurveScorer",
     "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
 }
+# What skops asks about that is Python alone, and does nothing but compute. Trees, and what else has
+# code in C that takes its numbers as they are, could be crafted to read beyond them.
+HARMLESS = frozenset(
+    {
+        *(f"numpy.{name}" for name in ("dtype", "max", "mean", "median", "min")),
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.cluster._bisect_k_means._BisectingTree",
+        "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        *(
+            f"sklearn.feature_selection._mutual_info.mutual_info_{of}"
+            for of in ("classif", "regression")
+        ),
+        *(
+            f"sklearn.feature_selection._univariate_selection.{name}"
+            for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
+        ),
+        *(
+            f"sklearn.gaussian_process.kernels.{name}"
+            for name in (
+                *("CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared"),
+                *("Exponentiation", "Matern", "PairwiseKernel", "Product", "RBF"),
+                *("RationalQuadratic", "Sum", "WhiteKernel"),
+            )
+        ),
+        *(
+            f"sklearn.neural_network._stochastic_optimizers.{name}"
+            for name in ("AdamOptimizer", "SGDOptimizer")
+        ),
+    }
+)
 _TYPES = {f"builtins.{of.__name__}": of for of in (bool, int, float, complex, str, object)} | {
     f"numpy.{of.__name__}": of for of in {np.object_, *np.sctypeDict.values()}
 }
@@ -46,8 +81,8 @@ def module_of(name: str) -> Any:
         return None
 
 
-def is_of(package: str, found: type) -> bool:
-    """Whether a class is of a package."""
+def is_of(package: str, found: Any) -> bool:
+    """Whether a class or function is of a package."""
     return found.__module__.split(".")[0] == package
 
 
@@ -85,6 +120,13 @@ def known_class(path: str) -> type | None:
             return found if isinstance(found, type) and issubclass(found, base) else None
     found = of_ours(path)
     return found if found is not None and issubclass(found, BaseEstimator) else None
+
+
+def metric(path: str) -> Any:
+    """Give a function of `sklearn.metrics`, None for what is none."""
+    module, _, name = path.rpartition(".")
+    found = getattr(module_of(module), name, None) if module == "sklearn.metrics" else None
+    return found if isinstance(found, FunctionType) and is_of("sklearn", found) else None
 
 
 def plain_class(path: str) -> type | None:

@@ -14,9 +14,11 @@ from sklearn_ae._archive import check_members
 from sklearn_ae._building import Specification
 from sklearn_ae._description import Description
 from sklearn_ae._naming import (
+    HARMLESS,
     OURS,
     imported,
     known_class,
+    metric,
     of_ours,
     of_sklearn,
     plain_class,
@@ -94,6 +96,12 @@ class _Builder:
                 if not isinstance(getattr(np, name, None), np.ufunc):
                     raise LoadError(f"{name} is no function of numpy.")
                 parts = []
+            case {"metric": str(path)}:
+                if metric(path) is None:
+                    raise LoadError(f"{path} is no function of sklearn.metrics.")
+                parts = []
+            case {"requesting": [{"skops": str()}, _] as parts}:
+                pass
             case {"plain": [str(path), list(items)]}:
                 if plain_class(path) is None:
                     raise LoadError(_untrusted([path]))
@@ -135,7 +143,7 @@ class _Builder:
                     raise LoadError(f"{path} is no class that a parameter may be.")
                 parts = []
             case {"own": str(name)}:
-                if name not in self.own:
+                if name not in self.own and name not in self.trusted:
                     raise LoadError(
                         f"{name} is your own code, which no file holds: pass what stood there, as "
                         f"load(path, own={{{name!r}: ...}})."
@@ -165,7 +173,9 @@ class _Builder:
             raise LoadError(f"there is no {name!r}, or it is named twice.")
         self.named.add(name)
         check_members(self.of_skops[name], name)
-        unknown = set(skops_io().get_untrusted_types(data=self.of_skops[name])) - self.trusted
+        unknown = (
+            set(skops_io().get_untrusted_types(data=self.of_skops[name])) - self.trusted - HARMLESS
+        )
         if unknown:
             raise LoadError(_untrusted(sorted(unknown)))
 
@@ -204,6 +214,10 @@ class _Builder:
                 return Bunch(**self._items(items))
             case {"ufunc": name}:
                 return getattr(np, name)
+            case {"metric": path}:
+                return metric(path)
+            case {"requesting": [estimator, requests]}:
+                return self._requesting(build(estimator), requests)
             case {"plain": [path, items]}:
                 plain = cast(type, plain_class(path))
                 made: Any = object.__new__(plain)
@@ -232,7 +246,7 @@ class _Builder:
             case {"neighbors": [parameters, rows]}:
                 return self._neighbors(self._items(parameters), build(rows))
             case {"skops": name}:
-                trusted = sorted(self.trusted)
+                trusted = sorted(self.trusted | HARMLESS)
                 return skops_io().loads(self.of_skops[name], trusted=trusted)
             case {"net": [specification, state]}:
                 return self._net(build(specification), build(state))
@@ -243,7 +257,7 @@ class _Builder:
             case {"class": path}:
                 return known_class(path)
             case {"own": name}:
-                return self.own[name]
+                return self.own[name] if name in self.own else imported(name)
         return node
 
     def _items(self, items: list[list[Any]]) -> dict[Any, Any]:
@@ -260,6 +274,9 @@ class _Builder:
     ) -> BaseEstimator:
         estimator = cast(type, self._class(path))(**parameters)
         vars(estimator).update(parameters | fitted)
+        return self._requesting(estimator, requests)
+
+    def _requesting(self, estimator: BaseEstimator, requests: Any) -> BaseEstimator:
         if requests is not None:
             asked = estimator._get_metadata_request()
             for method, of_method in self.build(requests).items():

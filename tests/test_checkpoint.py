@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from _testing import small, with_parameters
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
@@ -276,29 +277,137 @@ def test_other_parameters_are_refused_by_name(path, other):
         small(checkpoint=path).set_params(**other).fit(FEW)
 
 
-def steep(output, target):
-    return (output - target) ** 4
+class Powers:
+    def __init__(self, power):
+        self.power = power
+
+    def loss(self, output, target):
+        return (output - target).abs() ** self.power
 
 
-def flat(output, target):
-    return (output - target).abs()
+class Powered(nn.Module):
+    def __init__(self, power, weight=1.0):
+        super().__init__()
+        self.power = power
+        self.register_buffer("weight", torch.tensor(weight))
+
+    def forward(self, output, target):
+        return self.weight * (output - target).abs() ** self.power
 
 
-flat.__qualname__ = steep.__qualname__
+def by_default(power):
+    def loss(output, target, *, power=power):
+        return (output - target).abs() ** power
+
+    return loss
+
+
+def in_a_cell(power):
+    def loss(output, target):
+        return (output - target).abs() ** power
+
+    return loss
+
+
+def calling_itself(power):
+    def loss(output, target, n_times=2):
+        return loss(output, target, n_times - 1) if n_times else (output - target).abs() ** power
+
+    return loss
+
+
+def in_code(is_steep):
+    if is_steep:
+
+        def loss(output, target):
+            return (output - target) ** 4
+    else:
+
+        def loss(output, target):
+            return (output - target).abs()
+
+    return loss
+
+
+def layers(function):
+    class Layers(nn.Linear):
+        def forward(self, rows):
+            return function(super().forward(rows))
+
+    return Layers
+
+
+def derived(function):
+    class Derived(layers(function)):
+        pass
+
+    return Derived
+
+
+def with_all_kinds(number):
+    class Layers(nn.Linear):
+        hidden = 3
+
+        @staticmethod
+        def twice(rows):
+            return 2 * rows
+
+        @classmethod
+        def number(cls):
+            return number
+
+        @property
+        def half(self):
+            return number / 2
+
+        def forward(self, rows):
+            return self.half * self.number() * self.twice(super().forward(rows))
+
+    return Layers
+
+
+POWERS = 1.5, 4.0
 WITH_CODE = {
-    "functions of one name": (steep, flat),
-    "partials": [partial(huber_loss, reduction="none", delta=delta) for delta in (1.0, 9.0)],
-    "modules": [nn.HuberLoss("none", delta=delta) for delta in (1.0, 9.0)],
+    "functions of one name": ("loss", in_code, (True, False)),
+    "defaults": ("loss", by_default, POWERS),
+    "cells": ("loss", in_a_cell, POWERS),
+    "a function that calls itself": ("loss", calling_itself, POWERS),
+    "partials": ("loss", lambda delta: partial(huber_loss, reduction="none", delta=delta), POWERS),
+    "methods": ("loss", lambda power: Powers(power).loss, POWERS),
+    "modules": ("loss", Powered, POWERS),
+    "modules that hold tensors": ("loss", lambda weight: Powered(2.0, weight), POWERS),
+    "scripts": ("loss", lambda power: torch.jit.script(Powered(power)), POWERS),
+    "classes": ("encoder", layers, (torch.tanh, torch.sigmoid)),
+    "what classes are derived from": ("encoder", derived, (torch.tanh, torch.sigmoid)),
+    "properties": ("encoder", with_all_kinds, (2.0, 3.0)),
 }
 
 
 @pytest.mark.parametrize("name", WITH_CODE)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_other_code_of_the_same_name_is_refused(path, name):
-    one, other = WITH_CODE[name]
-    small(checkpoint=path, loss=one).fit(FEW)
-    small(checkpoint=path, loss=one).fit(FEW)
-    with pytest.raises(ValueError, match=r"(?s)^loss="):
-        small(checkpoint=path, loss=other).fit(FEW)
+    parameter, make, (one, other) = WITH_CODE[name]
+    small(checkpoint=path, **{parameter: make(one)}).fit(FEW)
+    small(checkpoint=path, **{parameter: make(one)}).fit(FEW)
+    with pytest.raises(ValueError, match=rf"(?s)^{parameter}="):
+        small(checkpoint=path, **{parameter: make(other)}).fit(FEW)
+
+
+def test_it_stays_where_it_was_whatever_folder_a_fit_goes_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+
+    write = KeepCheckpoint.on_epoch_end
+
+    def wandering(self, net, **kwargs):
+        os.chdir(other)
+        write(self, net, **kwargs)
+
+    monkeypatch.setattr(KeepCheckpoint, "on_epoch_end", wandering)
+    small(checkpoint="training.skae").fit(FEW)
+    assert (tmp_path / "training.skae").exists()
+    assert not list(other.iterdir())
 
 
 def test_other_names_of_classes_are_refused(path):

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
@@ -27,15 +29,21 @@ from safetensors.torch import save as bytes_of
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import Birch, BisectingKMeans, FeatureAgglomeration
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.feature_selection import SelectKBest, mutual_info_classif
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import Matern, WhiteKernel
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import make_scorer
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, KFold, TunedThresholdClassifierCV
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, StandardScaler
 from skorch.callbacks import EpochScoring
 from skorch.exceptions import DeviceWarning
 from torch import nn
@@ -156,6 +164,14 @@ OTHERS = {
 
 
 SEARCHED = {
+    "search by a score": GridSearchCV(
+        make_pipeline(small(), LogisticRegression()),
+        {"autoencodertransformer__lr": [1e-3]},
+        scoring=["accuracy", "f1"],
+        refit="f1",
+        cv=2,
+    ),
+    "threshold": TunedThresholdClassifierCV(make_pipeline(small(), LogisticRegression()), cv=2),
     "search": GridSearchCV(small(), {"encoding_dim": [2, 3]}, cv=KFold(2)),
     "search of a pipeline": GridSearchCV(
         make_pipeline(small(), LogisticRegression()), {"autoencodertransformer__lr": [1e-3]}, cv=2
@@ -177,20 +193,104 @@ SEARCHED = {
 def test_meta_estimators_of_scikit_learn_come_back(path, name):
     rows, labels = pd.DataFrame(X[Y < 2]), Y[Y < 2]
     fitted = clone(SEARCHED[name]).fit(rows, labels)
-    trusted = ["sklearn.calibration._SigmoidCalibration"] if name == "calibrated" else []
-    loaded = through(path, fitted, trusted=trusted)
+    loaded = through(path, fitted)
     method = "transform" if name == "search" else "predict"
     assert_array_equal(getattr(loaded, method)(rows), getattr(fitted, method)(rows))
 
 
-def test_what_could_not_come_back_is_not_saved(path):
-    """A scorer is kept in the fitted search, where nobody could pass it again."""
-    scorer = make_scorer(lambda y, p: 0.0)
+def agreement(y, predicted):
+    return (y == predicted).mean()
+
+
+def test_a_scorer_of_the_user_is_passed_again(path):
     pipeline = make_pipeline(small(), LogisticRegression())
-    fitted = GridSearchCV(pipeline, {"autoencodertransformer__lr": [1e-3]}, scoring=scorer, cv=2)
-    with pytest.raises(ValueError, match=r"_Scorer can't be saved"):
-        save(fitted.fit(X[Y < 2], Y[Y < 2]), path)
+    search = GridSearchCV(
+        pipeline, {"autoencodertransformer__lr": [1e-3]}, scoring=make_scorer(agreement), cv=2
+    )
+    fitted = search.fit(X[Y < 2], Y[Y < 2])
+    loaded = through(path, fitted, own={f"{__name__}.agreement": agreement})
+    assert loaded.score(X[Y < 2], Y[Y < 2]) == fitted.score(X[Y < 2], Y[Y < 2])
+
+
+COMMON_STEPS = [
+    SimpleImputer(),
+    KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
+    SelectKBest(k=9),
+    SelectKBest(mutual_info_classif, k=9),
+    FeatureAgglomeration(9),
+    *(MLPClassifier(max_iter=2, solver=solver, random_state=0) for solver in ("adam", "sgd")),
+    GaussianProcessClassifier(1.0 * Matern() + WhiteKernel(), optimizer=None),
+    CalibratedClassifierCV(LogisticRegression(), cv=2),
+    BisectingKMeans(2, random_state=0),
+]
+
+
+@pytest.mark.parametrize("step", COMMON_STEPS, ids=lambda step: type(step).__name__)
+@pytest.mark.filterwarnings("ignore")  # of what few rows and iterations come to
+def test_common_steps_of_scikit_learn_need_no_trust(path, step):
+    is_last = not hasattr(step, "transform") or hasattr(step, "predict")
+    steps = (small(), step) if is_last else (step, small())
+    fitted = make_pipeline(*steps).fit(X, Y)
+    loaded = through(path, fitted)
+    method = "predict" if is_last else "transform"
+    assert_array_equal(getattr(loaded, method)(X), getattr(fitted, method)(X))
+
+
+class Centring:
+    """What has learnt something and is no BaseEstimator."""
+
+    def fit(self, X, y=None):
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def fit_transform(self, X, y=None):
+        return self.fit(X).transform(X)
+
+    def transform(self, X):
+        return X - self.mean_
+
+
+@pytest.mark.parametrize(
+    ("estimator", "says"),
+    [
+        (make_pipeline(Centring(), small()), "steps: Centring can't be saved"),
+        (make_pipeline(FunctionTransformer(lambda rows: rows), small()), "Define it at the top"),
+        (make_pipeline(small(), Birch(n_clusters=2)), "steps: Birch can't be saved"),
+        (
+            small(noise="gaussian", noise_level=pd.Series(np.full(64, 0.1))),
+            "noise_level: Series can't be saved",
+        ),
+    ],
+    ids=["no estimator", "lambda", "trees that hold themselves", "data"],
+)
+def test_what_could_not_come_back_is_not_saved(path, estimator, says):
+    fitted = estimator.fit(X)
+    with pytest.raises(ValueError, match=says):
+        save(fitted, path)
     assert not path.exists()
+
+
+def test_what_metadata_steps_of_scikit_learn_ask_for_comes_back(path):
+    with config_context(enable_metadata_routing=True):
+        asking = LogisticRegression(tol=10.0).set_fit_request(sample_weight=True)
+        codes = small().set_fit_request(sample_weight=False)
+        fitted = make_pipeline(codes, asking).fit(X, Y, sample_weight=np.arange(len(X)))
+        loaded = through(path, fitted)
+        assert loaded[-1].get_metadata_routing().fit.requests["sample_weight"] is True
+        assert asking.get_metadata_routing().fit.requests["sample_weight"] is True
+    assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [torch.inference_mode, torch.no_grad, lambda: torch.device("meta")],
+    ids=["inference", "no gradients", "no memory"],
+)
+def test_what_is_set_of_torch_does_not_matter(path, setting):
+    fitted = small().fit(X)
+    with setting():
+        loaded = through(path, fitted)
+    assert_array_equal(loaded.partial_fit(X).transform(X), fitted.partial_fit(X).transform(X))
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -779,6 +879,57 @@ def test_a_save_that_fails_leaves_the_old_file(path, monkeypatch, function):
             save(small(random_state=1).fit(X), path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_threads_that_save_to_one_place_leave_a_whole_file(path):
+    models = [small(random_state=seed).fit(X) for seed in range(4)]
+
+    def save_often(model):
+        for _ in range(10):
+            save(model, path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save_often, models))
+    assert load(path).random_state in range(4)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_name_of_any_length_that_a_file_may_have_is_taken(tmp_path):
+    path = tmp_path / ("ü" * 125 + ".skae")
+    save(small(), path)
+    assert load(path).encoding_dim == 4
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
+def test_who_may_read_the_old_file_may_read_the_new_one(path):
+    save(small(), path)
+    path.chmod(0o600)
+    save(small(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a right of their own")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_stays_one_to_the_new_file(path, tmp_path, is_there):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if is_there:
+        save(small(2), elsewhere / "model.skae")
+    path.symlink_to(elsewhere / "model.skae")
+    save(small(3), path)
+    assert path.is_symlink()
+    assert load(elsewhere / "model.skae").encoding_dim == 3
+
+
+def test_what_was_left_of_a_process_that_was_killed_goes_after_an_hour(path):
+    save(small(), path)
+    for age in (0, 3_000, 4_000):
+        left = path.parent / f".{path.name}.{age}.part"
+        left.write_bytes(b"PK")
+        os.utime(left, (time.time() - age,) * 2)
+    save(small(), path)
+    names = {each.name for each in path.parent.iterdir()}
+    assert names == {path.name, f".{path.name}.0.part", f".{path.name}.3000.part"}
 
 
 SAVE_FOR_EVER = """
