@@ -116,6 +116,7 @@ def to_onnx(
     check_is_fitted(estimator)
     register_onnx_converters()
     skl2onnx = _skl2onnx()
+    exceptions = skl2onnx.common.exceptions
     greatest = skl2onnx.__max_supported_opset__
     if not (isinstance(target_opset, Integral) and _LEAST_OPSET <= target_opset <= greatest):
         raise ValueError(
@@ -140,9 +141,12 @@ def to_onnx(
                 "Pass names and types of what goes in."
             )
         initial_types = [("X", skl2onnx.common.data_types.FloatTensorType([None, width]))]
-    return skl2onnx.to_onnx(
-        estimator, initial_types=list(initial_types), target_opset=target_opset, options=options
-    )
+    try:
+        return skl2onnx.to_onnx(
+            estimator, initial_types=list(initial_types), target_opset=target_opset, options=options
+        )
+    except (exceptions.MissingConverter, exceptions.MissingShapeCalculator) as error:
+        raise ValueError(f"{estimator!r}: a step of it can't be converted: {error}") from error
 
 
 def _check_method(estimator: BaseEstimator, last: BaseEstimator, method: str) -> None:

@@ -26,10 +26,10 @@ def save(
     ----------
     estimator : estimator
         Any estimator of this package, fitted or not, or one of scikit-learn that holds some, such
-        as a Pipeline. Losses, layers and callbacks that you wrote are named in the file, and to be
-        passed to :func:`load` again.
+        as a Pipeline. Losses, layers, callbacks and scorers that you wrote are named in the file,
+        and to be passed to :func:`load` again.
     path : str or path-like
-        Where to. A file that is there is replaced.
+        Where to. A file that is there is replaced, and who may read it stays; a link stays one.
     optimizer_state : bool, default=False
         Whether what optimizers keep from step to step is saved too, with which `partial_fit` goes
         on as if nothing had been between. With Adam the file is three times as long.
@@ -88,8 +88,8 @@ def load(
         are needed for those of this package, and for the public ones of scikit-learn but for a few,
         such as trees, which could be crafted.
     own : mapping of str to object, default=None
-        Losses, layers and callbacks that you wrote, by the names that the file has for them, which
-        an error tells of.
+        Losses, layers, callbacks and scorers that you wrote, by the names that the file has for
+        them, which an error tells of.
 
     Returns
     -------

@@ -23,6 +23,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import nn
@@ -421,6 +422,12 @@ def test_the_estimator_is_as_it_was():
             {},
             ValueError,
             "sample_posterior=True",
+        ),
+        (
+            lambda: LatentDensity(small(), density=KernelDensity()).fit(X),
+            {},
+            ValueError,
+            r"(?s)LatentDensity\(.*can't be converted: .*KernelDensity",
         ),
     ],
 )
