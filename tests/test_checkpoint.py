@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -209,8 +210,8 @@ sys.modules["sklearn_ae._checkpoint"].write_file = full_after_two
 with warnings.catch_warnings(record=True) as told:
     warnings.simplefilter("always")
     kept.fit(X)
-told = [each for each in told if "could not be written after epoch 3" in str(each.message)]
-assert len(told) == 1, told
+(told,) = [each for each in told if "could not be written" in str(each.message)]
+assert "after epoch 3" in str(told.message), told
 assert (kept.transform(X) == whole.transform(X)).all()
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 read = sys.modules["sklearn_ae._checkpoint"].read_file
@@ -226,6 +227,17 @@ assert (again.transform(X) == whole.transform(X)).all()
 def test_where_nothing_more_can_be_written_the_last_checkpoint_stays_and_the_fit_goes_on(path):
     subprocess.run([sys.executable, "-c", FIT_ON_A_FULL_DISK, path], check=True, timeout=300)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_it_is_said_once_that_it_can_not_be_written(path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sklearn_ae._checkpoint.write_file", full)
+    with pytest.warns(UserWarning, match="after epoch 1: .*No space left.* The last one") as told:
+        fitted = small(checkpoint=path).fit(FEW)
+    assert len(told) == 1
+    assert_array_equal(fitted.transform(FEW), small().fit(FEW).transform(FEW))
 
 
 # What is refused
@@ -316,6 +328,24 @@ def calling_itself(power):
     return loss
 
 
+def with_an_empty_cell(power):
+    def loss(output, target):
+        return (output - target).abs() ** power if power else later
+
+    if not power:
+        later = None
+    return loss
+
+
+def with_what_can_not_be_pickled(power):
+    class Locked(Powers):
+        __call__ = Powers.loss
+
+    loss = Locked(power)
+    loss.lock = Lock()
+    return loss
+
+
 def in_code(is_steep):
     if is_steep:
 
@@ -372,6 +402,8 @@ WITH_CODE = {
     "defaults": ("loss", by_default, POWERS),
     "cells": ("loss", in_a_cell, POWERS),
     "a function that calls itself": ("loss", calling_itself, POWERS),
+    "empty cells": ("loss", with_an_empty_cell, POWERS),
+    "locks": ("loss", with_what_can_not_be_pickled, POWERS),
     "partials": ("loss", lambda delta: partial(huber_loss, reduction="none", delta=delta), POWERS),
     "methods": ("loss", lambda power: Powers(power).loss, POWERS),
     "modules": ("loss", Powered, POWERS),

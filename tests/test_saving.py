@@ -140,6 +140,15 @@ def test_training_goes_on_with_the_moments_if_they_are_saved(autoencoder, path, 
     assert is_equal is optimizer_state
 
 
+def test_the_moments_are_left_out_unless_they_are_asked_for(path):
+    fitted = small().partial_fit(X)
+    save(fitted, path)
+    n_bytes = path.stat().st_size
+    save(fitted, path, optimizer_state=True)
+    weights = fitted.net_.module_.parameters()
+    assert path.stat().st_size > n_bytes + 2 * sum(weight.nbytes for weight in weights)
+
+
 def quick_imputer(**parameters):
     return AutoencoderImputer(PCA(4, random_state=0), random_state=0, **parameters)
 
