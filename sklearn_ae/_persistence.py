@@ -104,7 +104,7 @@ def load(
     OSError
         If the file can't be read, such as FileNotFoundError.
     ImportError
-        If safetensors or skops are needed and not installed.
+        If safetensors or skops are needed and not installed, or the module of a class in `trusted`.
 
     See Also
     --------

@@ -45,12 +45,14 @@ def rebuilt(description: Description, trusted: Collection[str], own: Mapping[str
     ------
     LoadError
         If it is not sound.
+    ImportError
+        If skops is needed and not installed, or the module of a class that is trusted.
     """
     builder = _Builder(description, trusted, own)
     try:
         builder.audit(description.tree)
         return builder.build(description.tree)
-    except LoadError:
+    except (ImportError, LoadError):
         raise
     except Exception as error:  # whatever a crafted tree may bring about
         raise LoadError(f"what is described can't be put together: {error}") from error

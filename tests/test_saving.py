@@ -57,7 +57,9 @@ from sklearn_ae import (
     load,
     save,
 )
+from sklearn_ae._description import described
 from sklearn_ae._naming import plain_class
+from sklearn_ae._rebuilding import rebuilt
 from sklearn_ae.exceptions import LoadError
 
 X, Y = load_digits(return_X_y=True)
@@ -438,6 +440,25 @@ def test_trees_are_built_where_they_are_trusted(path):
         load(path)
     loaded = load(path, trusted=["sklearn.tree._tree.Tree"])
     assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize("module", ["safetensors.torch", "skops.io"])
+def test_without_a_package_the_error_says_what_to_install(path, monkeypatch, module):
+    pipeline = make_pipeline(StandardScaler(), small())
+    save(pipeline, path)
+    monkeypatch.setitem(sys.modules, module, None)
+    says = rf"^{module.split('.')[0]} is needed .*pip install 'sklearn-ae\[save\]'"
+    with pytest.raises(ImportError, match=says):
+        save(pipeline, path)
+    with pytest.raises(ImportError, match=says):
+        load(path)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_keep_the_order_by_which_products_round(order):
+    array = rebuilt(described(np.array(X, order=order), steps=False), (), {})
+    assert_array_equal(array, X)
+    assert array.flags[f"{order}_CONTIGUOUS"]
 
 
 def test_what_holds_itself_or_a_thing_unknown_is_not_saved(path):
