@@ -51,8 +51,9 @@ PARTS = {
     ],
 }
 _COVERED, _TIMES = RESULTS / "tests.coverage", RESULTS / "tests.xml"
-# What a mutant is given at most, by the times of the run of all; beyond thrice that it hangs.
-_MOST_SECONDS, _MOST_TESTS, _PATIENCE = 40.0, 200, 3
+# What a mutant is given at most of the tests that mirror its file, and of all others, by the times
+# of the run of all; beyond thrice that it hangs.
+_MOST_SECONDS, _MOST_TESTS, _PATIENCE = 20.0, 150, 3
 _IMPORTED = (
     *("joblib", "matplotlib.pyplot", "pandas", "polars", "safetensors.torch"),
     *("scipy.stats", "skl2onnx", "sklearn.ensemble", "sklearn.manifold", "sklearn.model_selection"),
@@ -186,17 +187,23 @@ class Tests:
         if not any(names):
             names = {name for found in by_line.values() for name in found}
         known = {name.split("|")[0] for name in names} & self.seconds.keys()
+        mirrored = f"tests/{Path(mutant.path).parent.relative_to('sklearn_ae')}/"
+        near = {name for name in known if name.startswith(mirrored)}
+        chosen = self._some(near) + self._some(known - near)
+        chosen.sort(key=self.seconds.__getitem__)
+        return chosen
+
+    def _some(self, names: set[str]) -> list[str]:
+        """Give one of each function, then another, so that the few of them are not alike."""
         of_function = defaultdict(list)
-        for name in sorted(known, key=self.seconds.__getitem__):
+        for name in sorted(names, key=self.seconds.__getitem__):
             of_function[name.split("[")[0]].append(name)
         chosen, spent = [], 0.0
-        # Of each function one, then another, so that the few that there is time for are not alike.
         for name in filter(None, chain.from_iterable(zip_longest(*of_function.values()))):
             spent += self.seconds[name]
             if chosen and (spent > _MOST_SECONDS or len(chosen) == _MOST_TESTS):
                 break
             chosen.append(name)
-        chosen.sort(key=self.seconds.__getitem__)
         return chosen
 
 
