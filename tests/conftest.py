@@ -7,6 +7,7 @@ from _testing import AUTOENCODERS, SMALL, having
 from hypothesis import settings
 from sklearn.datasets import load_digits
 
+from sklearn_ae._checkpoint import KeepCheckpoint
 from sklearn_ae._training.net import AutoencoderNet
 
 # No test is timed: the first call of all may take longer on a machine that is busy.
@@ -71,3 +72,28 @@ def fail_at(monkeypatch):
         monkeypatch.setattr(AutoencoderNet, "_way_to_step", failing)
 
     return set_to
+
+
+class Killed(BaseException):
+    """Stands for a signal, where the test is not of the signal."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Give a function that fits until some epochs are in the checkpoint."""
+
+    def fit(estimator, n_epochs, *data, **metadata):
+        write = KeepCheckpoint.on_epoch_end
+
+        def dying(self, net, **kwargs):
+            write(self, net, **kwargs)
+            if len(net.history) == n_epochs:
+                raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(KeepCheckpoint, "on_epoch_end", dying)
+            with pytest.raises(Killed):
+                estimator.fit(*data, **metadata)
+        assert not hasattr(estimator, "net_")
+
+    return fit

@@ -25,34 +25,9 @@ X, Y = load_digits(return_X_y=True)
 FEW = X[:200]
 
 
-class Killed(BaseException):
-    """Stands for a signal, where the test is not of the signal."""
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "training.skae"
-
-
-@pytest.fixture
-def killed_after(monkeypatch):
-    """Give a function that fits until some epochs are in the checkpoint."""
-
-    def fit(estimator, n_epochs, *data, **metadata):
-        write = KeepCheckpoint.on_epoch_end
-
-        def dying(self, net, **kwargs):
-            write(self, net, **kwargs)
-            if len(net.history) == n_epochs:
-                raise Killed
-
-        with monkeypatch.context() as patched:
-            patched.setattr(KeepCheckpoint, "on_epoch_end", dying)
-            with pytest.raises(Killed):
-                estimator.fit(*data, **metadata)
-        assert not hasattr(estimator, "net_")
-
-    return fit
 
 
 def assert_same(actual, expected):

@@ -31,7 +31,6 @@ from sklearn_ae import (
     save,
     to_onnx,
 )
-from sklearn_ae._checkpoint import KeepCheckpoint
 from sklearn_ae.inspection import (
     LatentDisplay,
     ReconstructionDisplay,
@@ -277,30 +276,17 @@ def test_what_was_fitted_on_one_is_loaded_where_there_is_none(on_both, digits, t
     subprocess.run(command, check=True, timeout=300, env=environment)
 
 
-class Killed(BaseException):
-    """Stands for a signal."""
-
-
 @pytest.mark.parametrize(
     "parameters", [{"optimizer": "adam"}, {"lr_schedule": "one_cycle"}, {"noise": "masking"}]
 )
 def test_a_fit_that_was_killed_ends_as_the_whole_one(
-    autoencoder, digits, tmp_path, monkeypatch, parameters
+    autoencoder, digits, tmp_path, killed_after, parameters
 ):
     whole = with_parameters(autoencoder, **parameters, device="cuda")
     again = clone(whole).set_params(checkpoint=tmp_path / "training.skae")
     whole.fit(digits)
-    write = KeepCheckpoint.on_epoch_end
 
-    def dying(self, net, **kwargs):
-        write(self, net, **kwargs)
-        if len(net.history) == 2:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(KeepCheckpoint, "on_epoch_end", dying)
-        with pytest.raises(Killed):
-            again.fit(digits)
+    killed_after(again, 2, digits)
     again.fit(digits)
 
     assert is_on_gpu(again)

@@ -696,6 +696,7 @@ def estimator_of(name):
     [
         (estimator_of("os.system"), r"trusted=\['os.system'\]"),
         (estimator_of("builtins.eval"), "builtins.eval: no class"),
+        (estimator_of("sklearn_ae.nowhere.Thing"), r"trusted=\['sklearn_ae.nowhere.Thing'\]"),
         (estimator_of("sklearn_ae._archive.write"), "no class of sklearn_ae"),
         (estimator_of("sklearn_ae.nn.Autoencoder"), "no class of sklearn_ae"),
         (estimator_of("sklearn.utils._testing.SkipTest"), "no class of sklearn_ae"),
