@@ -225,7 +225,7 @@ def test_a_scorer_of_the_user_is_passed_again(path):
 
 COMMON_STEPS = [
     SimpleImputer(),
-    KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf"),
+    KBinsDiscretizer(3, encode="onehot-dense", strategy="uniform"),
     SelectKBest(k=9),
     SelectKBest(mutual_info_classif, k=9),
     FeatureAgglomeration(9),
