@@ -461,6 +461,22 @@ def test_arrays_keep_the_order_by_which_products_round(order):
     assert array.flags[f"{order}_CONTIGUOUS"]
 
 
+class Weighted:
+    def __init__(self, weights):
+        self.weights = weights
+
+    def __call__(self, output, target):
+        return (output - target) ** 2
+
+
+def test_what_compares_in_its_own_way_has_a_name_for_each(path):
+    losses = [Weighted(np.full(64, weight)) for weight in (1.0, 2.0)]
+    union = FeatureUnion([(str(i), small(loss=loss)) for i, loss in enumerate(losses)])
+    names = [f"{__name__}.Weighted", f"{__name__}.Weighted#2"]
+    loaded = through(path, union, own=dict(zip(names, losses, strict=True)))
+    assert [codes.loss for _, codes in loaded.transformer_list] == losses
+
+
 def test_what_holds_itself_or_a_thing_unknown_is_not_saved(path):
     itself = LatentDensity()
     itself.set_params(estimator=itself)
