@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[1]
 PARTS = {
     "saving": [
         *("_archive", "_checkpoint", "_description", "_file", "_naming", "_persistence"),
-        *("_rebuilding", "_weights"),
+        *("_rebuilding", "_skops", "_weights"),
     ],
     "_training": [
         f"_training/{file.stem}" for file in sorted(ROOT.glob("sklearn_ae/_training/*.py"))

@@ -1,7 +1,7 @@
 """Files that saved estimators are: zip archives of which each byte that counts is accounted for."""
 
-import glob
 import os
+import re
 import stat
 import time
 import zipfile
@@ -18,8 +18,8 @@ from sklearn_ae.exceptions import LoadError
 # What lists the others, as `sha256sum` does.
 _DIGESTS = "SHA256SUMS"
 _MOST_MEMBERS = 10_000
-# What is written beside its place: how much of the name is kept, and when nobody writes any more.
-_PART, _MOST_LETTERS, _LEFT_SECONDS = ".part", 50, 3_600.0
+# What is written beside its place: how much of the name is kept, and after how long it is a rest.
+_MOST_LETTERS, _LEFT_SECONDS = 50, 86_400.0
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same estimator is the same file
 # All that zipfile raises for files that are none, or damaged.
 _DAMAGE = (
@@ -59,31 +59,36 @@ def write(path: Path, members: Mapping[str, bytes]) -> None:
 def _beside(path: Path) -> Iterator[BinaryIO]:
     """Give a file to write to that takes the place of another once nothing has failed.
 
-    It is of one writer alone, and no link. A link in that place stays one, to the new file; the
-    new file may be read by whom the old one could be.
+    It is of one writer alone, and no link. A link in that place stays one, to the new file, which
+    has the permissions of the old one where the disk lets it.
     """
     path = Path(os.path.realpath(path))
     kept = path.name[:_MOST_LETTERS]
-    beside = path.parent / f".{kept}.{token_hex(8)}{_PART}"
+    beside = path.parent / f".{kept}.{token_hex(8)}.part"
     _remove_left(path.parent, kept)
     try:
         with beside.open("xb") as file:
-            with suppress(FileNotFoundError):
-                beside.chmod(stat.S_IMODE(path.stat().st_mode))
+            if os.name == "posix":
+                with suppress(OSError):
+                    old = path.stat()
+                    beside.chmod(stat.S_IMODE(old.st_mode))
+                    os.chown(beside, old.st_uid, old.st_gid)
             yield file
         os.replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise
     _sync_folder(path.parent)
 
 
 def _remove_left(folder: Path, kept: str) -> None:
-    """Remove what writers left that were killed, once it is certain that none writes any more."""
-    with suppress(OSError):
-        for left in folder.glob(f".{glob.escape(kept)}.*{_PART}"):
-            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-                left.unlink(missing_ok=True)
+    """Remove what writers left that were killed, once hardly any can be writing still."""
+    is_part = re.compile(rf"\.{re.escape(kept)}\.[0-9a-f]{{16}}\.part").fullmatch
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_part(entry.name) and time.time() - entry.stat().st_mtime > _LEFT_SECONDS:
+                os.unlink(entry)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -109,7 +114,7 @@ def read(path: Path) -> dict[str, bytes]:
     FileNotFoundError
         If there is no file.
     """
-    members = _members(path.read_bytes(), path)
+    members = members_of(path.read_bytes(), path)
     if _DIGESTS not in members:
         raise LoadError(f"{path}: there is no {_DIGESTS}, so that nothing says what is damaged.")
     digests = members.pop(_DIGESTS)
@@ -121,18 +126,14 @@ def read(path: Path) -> dict[str, bytes]:
     return members
 
 
-def check_members(content: bytes, name: object) -> None:
-    """Check the members of an archive, before any is read.
+def members_of(content: bytes, name: object) -> dict[str, bytes]:
+    """Give the members of an archive, all of a kind that is written.
 
     Raises
     ------
     LoadError
         If it is none, or one of its members is of a kind that is never written.
     """
-    _members(content, name)
-
-
-def _members(content: bytes, name: object) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             infos = archive.infolist()

@@ -215,8 +215,10 @@ def _contents(value: Any, around: tuple[object, ...] = ()) -> Any:
         return np.ascontiguousarray(value)  # a view of a file is one of an array
     if isinstance(value, list | tuple):
         return [contents(each) for each in value]
+    if isinstance(value, set | frozenset):  # whose order is another in each process
+        return ["set", *sorted(map(joblib.hash, map(contents, value)))]
     if isinstance(value, dict):
-        return {name: contents(each) for name, each in value.items()}
+        return [[contents(name), contents(each)] for name, each in value.items()]
     if isinstance(value, CodeType):
         return [value.co_code, value.co_names, contents(value.co_consts)]
     if isinstance(value, FunctionType):
@@ -238,13 +240,14 @@ def _contents(value: Any, around: tuple[object, ...] = ()) -> Any:
         torch.jit.save(value, file)
         return file.getvalue()
     if isinstance(value, Tensor):
-        return [str(value.dtype), value.tolist()]
+        of_bytes = value.detach().cpu().to_dense().contiguous().reshape(-1).view(torch.uint8)
+        return [str(value.dtype), value.shape, of_bytes.numpy()]
     if callable(value) and hasattr(value, "__dict__"):
         return contents([type(value), vars(value)])
     try:
         joblib.hash(value)
-    except Exception:  # of what pickle does not know there is nothing but the kind
-        return contents(type(value))
+    except Exception:  # of what pickle does not know there is what it holds
+        return contents([type(value), getattr(value, "__dict__", None)])
     return value
 
 

@@ -25,8 +25,8 @@ from sklearn_ae._naming import (
     metric,
     path_of,
     plain_class,
-    skops_io,
 )
+from sklearn_ae._skops import skops_io, untrusted
 from sklearn_ae._training.net import AutoencoderNet
 
 # What numpy, torch and safetensors have, under numpy's and torch's name.
@@ -34,7 +34,7 @@ _DTYPES = (
     *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64"),
 )
-_HOLDING_DATA = {"joblib", "numpy", "pandas", "polars", "scipy", "sklearn"}
+_HOLDING_DATA = {"numpy", "pandas", "polars", "sklearn"}
 # Whose trees, in memory and in files, could be crafted to read beyond their arrays.
 _FITTED_AGAIN = "sklearn.neighbors.NearestNeighbors"
 
@@ -189,7 +189,7 @@ class _Describer:
         if path == _FITTED_AGAIN:
             rows = vars(value).get("_fit_X")
             return {"neighbors": [self.items(value.get_params(deep=False)), self(rows)]}
-        if path.startswith("sklearn.") and not _holds_ours(value):
+        if path.startswith("sklearn.") and not (_holds_ours(value) or _asks_within(value)):
             return self.by_skops(value)
         parameters = value.get_params(deep=False)
         fitted = {name: of for name, of in vars(value).items() if name not in parameters}
@@ -208,7 +208,7 @@ class _Describer:
             return {"requesting": [self.by_skops(value), self(_asked(requests))]}
         try:
             content = skops_io().dumps(value)
-            types = skops_io().get_untrusted_types(data=content)
+            types = untrusted(content, type(value).__name__)
         except ImportError:
             raise
         except Exception as error:
@@ -232,18 +232,23 @@ class _Describer:
         if isinstance(value, np.ufunc):
             return {"ufunc": value.__name__}
         if plain_class(path_of(type(value))) is type(value):
-            # What metadata they ask for is asked of the estimators.
-            kept = {name: of for name, of in vars(value).items() if name != "_metadata_request"}
+            kept = dict(vars(value))
+            requests = kept.pop("_metadata_request", None)
             with self._taking_own(True):  # the function of a scorer
-                return {"plain": [path_of(type(value)), self.items(kept)]}
+                plain = {"plain": [path_of(type(value)), self.items(kept)]}
+            return plain if requests is None else {"requesting": [plain, self(_asked(requests))]}
         is_code = isinstance(value, type | FunctionType)
         if is_code and metric(path_of(value)) is value:
             return {"metric": path_of(value)}
         # What is no code but data, or has learnt something, is not there again where it is passed.
         is_data = not is_code and (
-            type(value).__module__.split(".")[0] in _HOLDING_DATA or hasattr(value, "fit")
+            type(value).__module__.split(".")[0] in _HOLDING_DATA
+            or (
+                hasattr(value, "fit") and (hasattr(value, "transform") or hasattr(value, "predict"))
+            )
         )
-        if not self._takes_own or is_data or not (is_code or hasattr(value, "__dict__")):
+        takes_own = self._takes_own or isinstance(value, FunctionType)
+        if not takes_own or is_data or not (is_code or hasattr(value, "__dict__")):
             raise self.unknown(value)
         return {"own": self.name_of_own(value)}
 
@@ -278,6 +283,12 @@ def _holds_ours(estimator: BaseEstimator) -> bool:
     """Whether one of ours is among the parts of an estimator of scikit-learn."""
     parts = estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ()
     return any(is_of(OURS, type(part)) for part in _flat([*parts, *vars(estimator).values()]))
+
+
+def _asks_within(estimator: BaseEstimator) -> bool:
+    """Whether a part of an estimator of scikit-learn asks for metadata."""
+    parts = _flat(vars(estimator).values())
+    return any(isinstance(of, BaseEstimator) and "_metadata_request" in vars(of) for of in parts)
 
 
 def _flat(values: Any) -> Iterator[Any]:

@@ -26,38 +26,6 @@ _PLAIN_CLASSES = {
     "sklearn.metrics._scorer._PassthroughScorer",
     "sklearn.metrics._scorer._Scorer",
 }
-# What skops asks about that is Python alone, and does nothing but compute. Trees, and what else has
-# code in C that takes its numbers as they are, could be crafted to read beyond them.
-HARMLESS = frozenset(
-    {
-        *(f"numpy.{name}" for name in ("dtype", "max", "mean", "median", "min")),
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.cluster._bisect_k_means._BisectingTree",
-        "sklearn.cluster._kmeans._kmeans_single_lloyd",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        *(
-            f"sklearn.feature_selection._mutual_info.mutual_info_{of}"
-            for of in ("classif", "regression")
-        ),
-        *(
-            f"sklearn.feature_selection._univariate_selection.{name}"
-            for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
-        ),
-        *(
-            f"sklearn.gaussian_process.kernels.{name}"
-            for name in (
-                *("CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared"),
-                *("Exponentiation", "Matern", "PairwiseKernel", "Product", "RBF"),
-                *("RationalQuadratic", "Sum", "WhiteKernel"),
-            )
-        ),
-        *(
-            f"sklearn.neural_network._stochastic_optimizers.{name}"
-            for name in ("AdamOptimizer", "SGDOptimizer")
-        ),
-    }
-)
 _TYPES = {f"builtins.{of.__name__}": of for of in (bool, int, float, complex, str, object)} | {
     f"numpy.{of.__name__}": of for of in {np.object_, *np.sctypeDict.values()}
 }
@@ -150,16 +118,6 @@ def fields_of(record: Any) -> dict[str, Any]:
     if isinstance(record, tuple):
         return record._asdict()  # type: ignore[attr-defined]
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-
-
-def skops_io() -> Any:
-    """Give what writes and reads scikit-learn's estimators."""
-    try:
-        return import_module("skops.io")
-    except ImportError as error:
-        raise ImportError(
-            "skops is needed for estimators of scikit-learn: pip install 'sklearn-ae[save]'"
-        ) from error
 
 
 def is_own(value: Any) -> bool:

@@ -10,11 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from torch import Generator
 
-from sklearn_ae._archive import check_members
 from sklearn_ae._building import Specification
 from sklearn_ae._description import Description
 from sklearn_ae._naming import (
-    HARMLESS,
     OURS,
     imported,
     known_class,
@@ -23,11 +21,14 @@ from sklearn_ae._naming import (
     of_sklearn,
     plain_class,
     record_class,
-    skops_io,
 )
+from sklearn_ae._skops import read, untrusted
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._weights import check_layers
 from sklearn_ae.exceptions import LoadError
+
+# What a scorer may ask an estimator for.
+_RESPONSES = {"decision_function", "default", "predict", "predict_proba"}
 
 
 def rebuilt(description: Description, trusted: Collection[str], own: Mapping[str, Any]) -> Any:
@@ -88,12 +89,15 @@ class _Builder:
                 | {"set": list() as parts}
                 | {"frozenset": list() as parts}
                 | {"net": [_, _] as parts}
-                | {"masked": [_, _] as parts}
                 | {"slice": [_, _, _] as parts}
             ):
                 pass
-            case {"dict": list(items)} | {"bunch": list(items)}:
+            case {"masked": [values, mask]} if _is_array(values) and _is_array(mask):
+                parts = [values, mask]
+            case {"dict": list(items)}:
                 parts = _both(items)
+            case {"bunch": list(items)}:
+                parts = _attributes(items)
             case {"ufunc": str(name)}:
                 if not isinstance(getattr(np, name, None), np.ufunc):
                     raise LoadError(f"{name} is no function of numpy.")
@@ -102,12 +106,15 @@ class _Builder:
                 if metric(path) is None:
                     raise LoadError(f"{path} is no function of sklearn.metrics.")
                 parts = []
-            case {"requesting": [{"skops": str()}, _] as parts}:
+            case {"requesting": [{"skops": str()} | {"plain": list()}, _] as parts}:
                 pass
             case {"plain": [str(path), list(items)]}:
                 if plain_class(path) is None:
                     raise LoadError(_untrusted([path]))
-                parts = _both(items)
+                parts = _attributes(items)
+                for name, asked in items:
+                    if name == "_response_method" and not _is_response(asked):
+                        raise LoadError(f"{path} would ask for {asked}.")
             case {"tensor": [str(name), str(dtype), list(shape)]}:
                 self._audit_tensor(name, dtype, shape)
                 parts = []
@@ -129,13 +136,15 @@ class _Builder:
                         f"an array of {dtype} and shape {shape} has {len(parts)} entries."
                     )
             case {"neighbors": [list(parameters), rows]}:
-                parts = [*_both(parameters), rows]
+                parts = [*_attributes(parameters), rows]
+                if not (rows is None or _is_array(rows)):
+                    raise LoadError("what neighbours are looked for among is no array.")
             case {"skops": str(name)}:
                 self._audit_skops(name)
                 parts = []
             case {"estimator": [str(path), list(parameters), list(fitted), requests]}:
                 self._audit_class(path)
-                parts = [*_both(parameters), *_both(fitted), requests]
+                parts = [*_attributes(parameters), *_attributes(fitted), requests]
             case {"record": [str(path), list(fields)]}:
                 if record_class(path) is None:
                     raise LoadError(f"{path} is no record of {OURS}.")
@@ -145,7 +154,7 @@ class _Builder:
                     raise LoadError(f"{path} is no class that a parameter may be.")
                 parts = []
             case {"own": str(name)}:
-                if name not in self.own and name not in self.trusted:
+                if name not in self.own:
                     raise LoadError(
                         f"{name} is your own code, which no file holds: pass what stood there, as "
                         f"load(path, own={{{name!r}: ...}})."
@@ -174,12 +183,8 @@ class _Builder:
         if name not in self.of_skops or name in self.named:
             raise LoadError(f"there is no {name!r}, or it is named twice.")
         self.named.add(name)
-        check_members(self.of_skops[name], name)
-        unknown = (
-            set(skops_io().get_untrusted_types(data=self.of_skops[name])) - self.trusted - HARMLESS
-        )
-        if unknown:
-            raise LoadError(_untrusted(sorted(unknown)))
+        if unknown := untrusted(self.of_skops[name], name, self.trusted):
+            raise LoadError(_untrusted(unknown))
 
     def _audit_class(self, path: str) -> None:
         if path not in self.trusted and self._class(path) is None:
@@ -248,8 +253,7 @@ class _Builder:
             case {"neighbors": [parameters, rows]}:
                 return self._neighbors(self._items(parameters), build(rows))
             case {"skops": name}:
-                trusted = sorted(self.trusted | HARMLESS)
-                return skops_io().loads(self.of_skops[name], trusted=trusted)
+                return read(self.of_skops[name], self.trusted)
             case {"net": [specification, state]}:
                 return self._net(build(specification), build(state))
             case {"estimator": [path, parameters, fitted, requests]}:
@@ -259,7 +263,7 @@ class _Builder:
             case {"class": path}:
                 return known_class(path)
             case {"own": name}:
-                return self.own[name] if name in self.own else imported(name)
+                return self.own[name]
         return node
 
     def _items(self, items: list[list[Any]]) -> dict[Any, Any]:
@@ -309,6 +313,27 @@ def _both(items: list[Any]) -> list[Any]:
     if not all(isinstance(item, list) and len(item) == 2 for item in items):
         raise LoadError("a dict has other items than names and values.")
     return [part for item in items for part in item]
+
+
+def _attributes(items: list[Any]) -> list[Any]:
+    """Give names and values of attributes, none of which means something to Python or numpy."""
+    parts = _both(items)
+    for name, _ in items:
+        if not isinstance(name, str) or name.startswith("__"):
+            raise LoadError(f"{name!r} is no name that an attribute may have.")
+    return parts
+
+
+def _is_array(node: Any) -> bool:
+    return isinstance(node, dict) and bool(node.keys() & {"array", "objects", "transposed"})
+
+
+def _is_response(asked: Any) -> bool:
+    """Whether a scorer asks for nothing but what an estimator says of rows."""
+    names = asked if isinstance(asked, list) else [asked]
+    if isinstance(asked, dict):
+        names = asked.get("tuple", [asked])
+    return all(isinstance(name, str) and name in _RESPONSES for name in names)
 
 
 def _untrusted(paths: list[str]) -> str:

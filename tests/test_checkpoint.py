@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
@@ -321,6 +322,25 @@ def with_what_can_not_be_pickled(power):
     return loss
 
 
+def with_a_sparse_tensor(weight):
+    loss = Powered(2.0)
+    loss.register_buffer("sparse", weight * torch.eye(3).to_sparse())
+    return loss
+
+
+def of_a_record(power):
+    @dataclass
+    class Record:
+        power: float
+
+    record = Record(power)
+
+    def loss(output, target):
+        return (output - target).abs() ** record.power
+
+    return loss
+
+
 def in_code(is_steep):
     if is_steep:
 
@@ -383,6 +403,8 @@ WITH_CODE = {
     "methods": ("loss", lambda power: Powers(power).loss, POWERS),
     "modules": ("loss", Powered, POWERS),
     "modules that hold tensors": ("loss", lambda weight: Powered(2.0, weight), POWERS),
+    "modules that hold sparse tensors": ("loss", with_a_sparse_tensor, (1.0, 2.0)),
+    "what a cell holds": ("loss", of_a_record, POWERS),
     "scripts": ("loss", lambda power: torch.jit.script(Powered(power)), POWERS),
     "classes": ("encoder", layers, (torch.tanh, torch.sigmoid)),
     "what classes are derived from": ("encoder", derived, (torch.tanh, torch.sigmoid)),
@@ -415,6 +437,30 @@ def test_it_stays_where_it_was_whatever_folder_a_fit_goes_to(tmp_path, monkeypat
     small(checkpoint="training.skae").fit(FEW)
     assert (tmp_path / "training.skae").exists()
     assert not list(other.iterdir())
+
+
+FIT_WITH_A_SET = """
+import sys, warnings
+from sklearn.datasets import load_digits
+from sklearn_ae import AutoencoderTransformer
+
+warnings.simplefilter("ignore")
+
+def loss(output, target, kind="one"):
+    return (output - target) ** (2 if kind in {"one", "two", "three"} else 4)
+
+parameters = dict(hidden_layer_sizes=(16,), early_stopping=False, random_state=0, max_epochs=2)
+X = load_digits().data[:200]
+AutoencoderTransformer(4, loss=loss, checkpoint=sys.argv[1], **parameters).fit(X)
+"""
+
+
+def test_code_is_the_same_in_another_process(path):
+    """Where sets have another order."""
+    for seed in ("1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", FIT_WITH_A_SET, path]
+        subprocess.run(command, check=True, timeout=300, env=environment)
 
 
 def test_other_names_of_classes_are_refused(path):

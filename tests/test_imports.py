@@ -38,7 +38,7 @@ LAYERS = [
     {"_rebuilding"},
     {"_description"},
     {"_weights"},
-    {"_naming"},
+    {"_naming", "_skops"},
     {"_archive"},
     {"_starting", "_input", "_exporting"},
     {"_building", "_layers"},

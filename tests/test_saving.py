@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError
+from io import BytesIO
 from itertools import permutations
 from pathlib import Path
 
@@ -23,13 +24,15 @@ import pytest
 import skops.io
 import torch
 from _testing import small, with_parameters
+from joblib import Memory
 from numpy.testing import assert_array_equal
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
+from scipy.stats import loguniform
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import Birch, BisectingKMeans, FeatureAgglomeration
+from sklearn.cluster import Birch, FeatureAgglomeration
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -39,8 +42,13 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import make_scorer
-from sklearn.model_selection import GridSearchCV, KFold, TunedThresholdClassifierCV
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, StandardScaler
@@ -223,6 +231,29 @@ def test_a_scorer_of_the_user_is_passed_again(path):
     assert loaded.score(X[Y < 2], Y[Y < 2]) == fitted.score(X[Y < 2], Y[Y < 2])
 
 
+def by_hand(estimator, X, y):
+    return (estimator.predict(X) == y).mean()
+
+
+@pytest.mark.parametrize("scoring", [by_hand, {"one": by_hand}], ids=["one", "several"])
+def test_a_score_that_is_a_function_of_the_user_is_passed_again(path, scoring):
+    pipeline = make_pipeline(small(), LogisticRegression())
+    grid = {"autoencodertransformer__lr": [1e-3]}
+    refit = "one" if isinstance(scoring, dict) else True
+    fitted = GridSearchCV(pipeline, grid, scoring=scoring, refit=refit, cv=2)
+    fitted.fit(X[Y < 2], Y[Y < 2])
+    loaded = through(path, fitted, own={f"{__name__}.by_hand": by_hand})
+    assert loaded.score(X[Y < 2], Y[Y < 2]) == fitted.score(X[Y < 2], Y[Y < 2])
+
+
+def test_what_other_packages_made_is_passed_again(path):
+    search = RandomizedSearchCV(small(), {"lr": loguniform(1e-4, 1e-2)})
+    name = "scipy.stats._distn_infrastructure.rv_continuous_frozen"
+    assert through(path, search, own={name: 3}).param_distributions == {"lr": 3}
+    pipeline = make_pipeline(StandardScaler(), small(), memory=Memory(None))
+    assert through(path, pipeline, own={"joblib.Memory": 3}).memory == 3
+
+
 COMMON_STEPS = [
     SimpleImputer(),
     KBinsDiscretizer(3, encode="onehot-dense", strategy="uniform"),
@@ -232,7 +263,6 @@ COMMON_STEPS = [
     *(MLPClassifier(max_iter=2, solver=solver, random_state=0) for solver in ("adam", "sgd")),
     GaussianProcessClassifier(1.0 * Matern() + WhiteKernel(), optimizer=None),
     CalibratedClassifierCV(LogisticRegression(), cv=2),
-    BisectingKMeans(2, random_state=0),
 ]
 
 
@@ -290,6 +320,18 @@ def test_what_metadata_steps_of_scikit_learn_ask_for_comes_back(path):
         assert loaded[-1].get_metadata_routing().fit.requests["sample_weight"] is True
         assert asking.get_metadata_routing().fit.requests["sample_weight"] is True
     assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+def test_what_metadata_steps_within_steps_and_scores_ask_for_comes_back(path):
+    with config_context(enable_metadata_routing=True):
+        asking = LogisticRegression(tol=10.0).set_fit_request(sample_weight=True)
+        score = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        pipeline = make_pipeline(small(), make_pipeline(StandardScaler(), asking))
+        grid = {"autoencodertransformer__lr": [1e-3]}
+        loaded = through(path, GridSearchCV(pipeline, grid, scoring=score, cv=2))
+        requests = loaded.estimator[-1][-1].get_metadata_routing().fit.requests
+        assert requests["sample_weight"] is True
+        assert loaded.scoring._get_metadata_request().score.requests["sample_weight"] is True
 
 
 @pytest.mark.parametrize(
@@ -595,6 +637,97 @@ def crafted(saved, path, change):
     rewritten(path, members)
 
 
+def named(path, loader, **more):
+    """Give what the schema of skops has for something with a name."""
+    module, _, name = path.rpartition(".")
+    return {"__module__": module, "__class__": name, "__loader__": loader, **more}
+
+
+def crafted_by_skops(path, attribute, node, **files):
+    """Write a Pipeline whose scaler has an attribute more, by the schema of skops."""
+    save(make_pipeline(StandardScaler(), small()).fit(X), path)
+    members = members_of(path)
+    inner = members_of(BytesIO(members["0.skops"]))
+    schema = json.loads(inner["schema.json"])
+    schema["content"]["content"][attribute] = node
+    schema["content"]["key_types"]["content"].append(named("builtins.str", "TypeNode"))
+    inner |= files | {"schema.json": json.dumps(schema).encode()}
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, of in inner.items():
+            archive.writestr(name, of)
+    members["0.skops"] = file.getvalue()
+    rewritten(path, members)
+
+
+def bytes_of_array(array):
+    file = BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+ZEROS = bytes_of_array(np.zeros(100_000))
+OF_ZEROS = named("numpy.ndarray", "NdArrayNode", type="numpy", file="zeros.npy")
+ONE_DIM = named("builtins.tuple", "TupleNode", content=[named("int", "JsonNode", content="1")])
+TWO_DIMS = {**ONE_DIM, "content": 2 * ONE_DIM["content"]}
+OF_ADDRESS = named("builtins.dict", "DictNode", content={"data": [4096, False]})
+COMPRESSED = BytesIO()
+np.savez_compressed(COMPRESSED, data=np.zeros(10**7))
+
+
+@pytest.mark.parametrize(
+    ("node", "match"),
+    [
+        *(
+            (named(path, loader, content=[]), rf"{path} would be called, by {loader}")
+            for path, loaders in {
+                "numpy.mean": ("ConstructorFromReduceNode", "ListNode", "SetNode", "TypeNode"),
+                "numpy.dtype": ("TypeNode", "ObjectNode"),
+                "sklearn.gaussian_process.kernels.RBF": ("ConstructorFromReduceNode", "DictNode"),
+                "sklearn.decomposition._pca.PCA": ("ConstructorFromReduceNode",),
+            }.items()
+            for loader in loaders
+        ),
+        (named("os.system", "FunctionNode"), r"trusted=\['os.system'\]"),
+        (
+            named("sklearn.cluster._kmeans._kmeans_single_lloyd", "FunctionNode"),
+            "trusted=",
+        ),
+        ({"__id__": 1}, "names again"),
+        ([OF_ZEROS] * 100, "more than 10 times its size"),
+        ({**OF_ZEROS, "file": "zeros.npz"}, "more than 10 times its size"),
+        (
+            named("numpy.ndarray", "NdArrayNode", type="json", shape=TWO_DIMS, content=[OF_ZEROS]),
+            "take arrays apart",
+        ),
+        (
+            named(
+                "sklearn.preprocessing._data.StandardScaler",
+                "ObjectNode",
+                content={"__array_interface__": OF_ADDRESS},
+            ),
+            "an attribute __array_interface__",
+        ),
+    ],
+    ids=str,
+)
+def test_what_skops_would_do_more_than_read_is_refused(path, node, match):
+    crafted_by_skops(path, "more", node, **{"zeros.npy": ZEROS, "zeros.npz": COMPRESSED.getvalue()})
+    with pytest.raises(LoadError, match=match):
+        load(path)
+
+
+def test_what_skops_reads_is_taken_when_nothing_is_wrong(path):
+    """Or the errors above might be of something else."""
+    crafted_by_skops(path, "more", named("numpy.mean", "FunctionNode"))
+    assert load(path)[0].more is np.mean
+    crafted_by_skops(path, "more", OF_ZEROS, **{"zeros.npy": ZEROS})
+    assert_array_equal(load(path)[0].more, np.zeros(100_000))
+    of_objects = named("numpy.ndarray", "NdArrayNode", type="json", shape=ONE_DIM)
+    crafted_by_skops(path, "more", of_objects | {"content": [OF_ZEROS]}, **{"zeros.npy": ZEROS})
+    assert_array_equal(load(path)[0].more[0], np.zeros(100_000))
+
+
 def test_a_file_that_is_cut_off_is_refused(saved, path):
     content = saved[0].read_bytes()
     for length in np.linspace(0, len(content) - 1, 40).astype(int):
@@ -725,6 +858,20 @@ def estimator_of(name):
         ({"metric": "sklearn.metrics.RocCurveDisplay"}, "no function of sklearn.metrics"),
         ({"requesting": [estimator_of("os.system"), {"dict": []}]}, "describes nothing"),
         ({"requesting": [{"skops": "9.skops"}, {"dict": []}]}, "there is no '9.skops'"),
+        ({"masked": [estimator_of("sklearn_ae.LatentDensity"), None]}, "describes nothing"),
+        ({"neighbors": [[], estimator_of("sklearn_ae.LatentDensity")]}, "is no array"),
+        ({"bunch": [["__array_interface__", 1]]}, "no name that an attribute may have"),
+        (
+            {"estimator": ["sklearn_ae.LatentDensity", [], [["__array__", 1]], None]},
+            "'__array__' is no name that an attribute may have",
+        ),
+        *(
+            (
+                {"plain": ["sklearn.metrics._scorer._Scorer", [["_response_method", asked]]]},
+                "would ask for",
+            )
+            for asked in ("fit", ["predict", "fit"], {"tuple": ["fit"]}, {"dict": []}, 1)
+        ),
         ({"record": ["pathlib.Path", []]}, "no record of sklearn_ae"),
         ({"record": ["sklearn_ae._persistence.load", []]}, "no record of sklearn_ae"),
         ({"class": "os.system"}, "no class that a parameter may be"),
@@ -974,15 +1121,15 @@ def test_a_link_stays_one_to_the_new_file(path, tmp_path, is_there):
     assert load(elsewhere / "model.skae").encoding_dim == 3
 
 
-def test_what_was_left_of_a_process_that_was_killed_goes_after_an_hour(path):
+def test_what_was_left_of_a_process_that_was_killed_goes_after_a_day(path):
     save(small(), path)
-    for age in (0, 3_000, 4_000):
-        left = path.parent / f".{path.name}.{age}.part"
-        left.write_bytes(b"PK")
-        os.utime(left, (time.time() - age,) * 2)
+    names = [f".{path.name}.{n:016x}.part" for n in range(3)] + [f".{path.name}.mine.part"]
+    for name, hours in zip(names, (0, 23, 25, 25), strict=True):
+        (path.parent / name).write_bytes(b"PK")
+        os.utime(path.parent / name, (time.time() - 3_600 * hours,) * 2)
     save(small(), path)
-    names = {each.name for each in path.parent.iterdir()}
-    assert names == {path.name, f".{path.name}.0.part", f".{path.name}.3000.part"}
+    left = {each.name for each in path.parent.iterdir()}
+    assert left == {path.name, *names} - {names[2]}
 
 
 SAVE_FOR_EVER = """

@@ -1,0 +1,135 @@
+"""Estimators of scikit-learn as skops writes them, looked at before skops reads them.
+
+skops asks which names to trust. What a name is used for is the file's to say, and so is how often:
+that is looked at here.
+"""
+
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Collection, Iterator
+from importlib import import_module
+from io import BytesIO
+from typing import Any
+
+from sklearn_ae._archive import members_of
+from sklearn_ae.exceptions import LoadError
+
+_SCHEMA = "schema.json"
+_KEYS = {"__class__", "__id__", "__loader__", "__module__", "__reduce__"}
+# How many times as long as the file what is in it may become.
+_MOST_TIMES = 10
+# What skops asks about that is Python alone and does nothing but compute, and the one way in which
+# each may be built. Trees, and what else has code in C that takes its numbers as they are, could be
+# crafted to read beyond them.
+_HARMLESS = {
+    "numpy.dtype": "DTypeNode",
+    **{f"numpy.{name}": "FunctionNode" for name in ("max", "mean", "median", "min")},
+    **{
+        f"sklearn.feature_selection.{name}": "FunctionNode"
+        for name in (
+            *(f"_mutual_info.mutual_info_{of}" for of in ("classif", "regression")),
+            *(
+                f"_univariate_selection.{name}"
+                for name in ("chi2", "f_classif", "f_oneway", "f_regression", "r_regression")
+            ),
+        )
+    },
+    **{
+        f"sklearn.{name}": "ObjectNode"
+        for name in (
+            *("calibration._CalibratedClassifier", "calibration._SigmoidCalibration"),
+            "gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+            *(f"neural_network._stochastic_optimizers.{of}Optimizer" for of in ("Adam", "SGD")),
+            *(
+                f"gaussian_process.kernels.{name}"
+                for name in (
+                    *("CompoundKernel", "ConstantKernel", "DotProduct", "ExpSineSquared"),
+                    *("Exponentiation", "Matern", "PairwiseKernel", "Product", "RBF"),
+                    *("RationalQuadratic", "Sum", "WhiteKernel"),
+                )
+            ),
+        )
+    },
+}
+
+
+def skops_io() -> Any:
+    """Give what writes and reads scikit-learn's estimators."""
+    try:
+        return import_module("skops.io")
+    except ImportError as error:
+        raise ImportError(
+            "skops is needed for estimators of scikit-learn: pip install 'sklearn-ae[save]'"
+        ) from error
+
+
+def untrusted(content: bytes, name: str, trusted: Collection[str] = ()) -> list[str]:
+    """Give what of a file of skops is to be trusted before it is read.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    name : str
+        Its name.
+    trusted : collection of str, default=()
+        What is trusted, however it is used.
+
+    Raises
+    ------
+    LoadError
+        If it is none, or what is in it is used in a way that no saved estimator has.
+    """
+    io = skops_io()
+    members = members_of(content, name)
+    if _SCHEMA not in members:
+        raise LoadError(f"{name}: there is no {_SCHEMA}.")
+    named: Counter[str] = Counter()
+    for node in _nodes(json.loads(members[_SCHEMA])):
+        _check_node(node, name, trusted)
+        if isinstance(node.get("file"), str):
+            named[node["file"]] += 1
+    n_bytes = sum(n_times * _length(members.get(file, b"")) for file, n_times in named.items())
+    if n_bytes > _MOST_TIMES * len(content):
+        raise LoadError(f"{name}: what is in it would take more than {_MOST_TIMES} times its size.")
+    return sorted(set(io.get_untrusted_types(data=content)) - set(trusted) - _HARMLESS.keys())
+
+
+def read(content: bytes, trusted: Collection[str]) -> Any:
+    """Give the estimator of a file of which nothing is untrusted."""
+    return skops_io().loads(content, trusted=sorted({*trusted, *_HARMLESS}))
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+    if isinstance(tree, dict | list):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _nodes(part)
+
+
+def _check_node(node: dict[str, Any], name: str, trusted: Collection[str]) -> None:
+    special = {key for key in node if key.startswith("__")} - _KEYS
+    if special:
+        raise LoadError(f"{name}: an attribute {min(special)} means something to others.")
+    loader, of = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
+    if "__id__" in node and loader is None:
+        raise LoadError(f"{name}: it names again what is not there in full.")
+    if of in trusted:
+        return
+    if loader == "ConstructorFromReduceNode" or _HARMLESS.get(of, loader) != loader:
+        raise LoadError(f"{name}: {of} would be called, by {loader}.")
+    if loader == "NdArrayNode" and node.get("type") == "json":
+        n_dims = len(node["shape"]["content"])
+        within = (part.get("__loader__") for part in _nodes(node["content"]))
+        if n_dims > 1 and "NdArrayNode" in within:
+            raise LoadError(f"{name}: an array of objects would take arrays apart.")
+
+
+def _length(content: bytes) -> int:
+    """Give how long a member is once it is read: sparse arrays are compressed."""
+    if not zipfile.is_zipfile(BytesIO(content)):
+        return len(content)
+    with zipfile.ZipFile(BytesIO(content)) as archive:
+        return sum(info.file_size for info in archive.infolist())
