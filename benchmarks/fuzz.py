@@ -26,11 +26,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks.memory import kilobytes
 from benchmarks.report import Report
@@ -63,7 +66,8 @@ Damage = Callable[[bytearray, np.random.RandomState], bytes]
 
 def estimators() -> dict[str, BaseEstimator]:
     """Give one of each kind, fitted."""
-    X = load_digits().data[:100]
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:100], y[:100]
     few: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_epochs": 2, "random_state": 0}
     missing = np.where(np.random.RandomState(0).uniform(size=X.shape) < 0.1, np.nan, X)
     dense = AutoencoderTransformer(3, **few)
@@ -76,7 +80,13 @@ def estimators() -> dict[str, BaseEstimator]:
         "density": LatentDensity(dense).fit(X),
         "detector": AutoencoderOutlierDetector(dense, random_state=0).fit(X),
         "imputer": AutoencoderImputer(PCA(3, random_state=0), random_state=0).fit(missing),
-        "pipeline": make_pipeline(StandardScaler(), dense).fit(X),
+        "pipeline": make_pipeline(SimpleImputer(), SelectKBest(k=40), clone(dense)).fit(X, y),
+        "search": GridSearchCV(
+            make_pipeline(dense, LogisticRegression(tol=1.0)),
+            {"autoencodertransformer__lr": [1e-3]},
+            scoring="accuracy",
+            cv=2,
+        ).fit(X, y),
     }
 
 
@@ -129,19 +139,25 @@ def members_of(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if name != "SHA256SUMS"}
 
 
-def archived(members: dict[str, bytes]) -> bytes:
-    digests = "".join(f"{sha256(of).hexdigest()}  {name}\n" for name, of in members.items())
+def zipped(members: dict[str, bytes]) -> bytes:
     file = BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, of in {**members, "SHA256SUMS": digests.encode()}.items():
+        for name, of in members.items():
             archive.writestr(name, of)
     return file.getvalue()
+
+
+def archived(members: dict[str, bytes]) -> bytes:
+    digests = "".join(f"{sha256(of).hexdigest()}  {name}\n" for name, of in members.items())
+    return zipped({**members, "SHA256SUMS": digests.encode()})
 
 
 _STRANGE: list[Any] = [
     *(None, True, -1, 0, 10**9, 10**30, 0.5, -1e300, "", "x" * 1000, [], [[]], {}, "os.system"),
     *({"float": "nan"}, {"estimator": ["os.system", [], [], None]}, {"own": "builtins.eval"}),
     *({"record": ["subprocess.Popen", [["args", ["true"]]]]}, {"plain": ["os.system", []]}),
+    *({"metric": "sklearn.metrics.accuracy_score"}, {"metric": "os.system"}),
+    *({"requesting": [{"skops": "0.skops"}, None]}, "fit", "__array_interface__", "__reduce__"),
     *({"skops": "0.skops"}, {"tensor": ["0", "float32", [1]]}, {"class": "torch.nn.Linear"}),
 ]
 
@@ -170,6 +186,42 @@ def forge_manifest(content: bytearray, rng: np.random.RandomState) -> bytes:
     return archived(members)
 
 
+# What skops names, and by what it builds it.
+_NAMES = ["numpy.mean", "numpy.dtype", "sklearn.gaussian_process.kernels.RBF", "os.system"]
+_LOADERS = [
+    *("ConstructorFromReduceNode", "DTypeNode", "DictNode", "FunctionNode", "JsonNode", "ListNode"),
+    *("MethodNode", "NdArrayNode", "ObjectNode", "PartialNode", "SparseMatrixNode", "TypeNode"),
+]
+
+
+def forge_schema(content: bytearray, rng: np.random.RandomState) -> bytes:
+    members = members_of(content)
+    of_skops = [name for name in members if name.endswith(".skops")]
+    if not of_skops:
+        return forge_manifest(content, rng)
+    name = of_skops[rng.randint(len(of_skops))]
+    inner = members_of(members[name])
+    schema = json.loads(inner["schema.json"])
+    for _ in range(rng.choice([1, 1, 3])):
+        found = list(places(schema))
+        holder, key = found[rng.randint(len(found))]
+        other, of_other = found[rng.randint(len(found))]
+        if isinstance(holder[key], dict) and "__loader__" in holder[key]:
+            module, _, called = _NAMES[rng.randint(len(_NAMES))].rpartition(".")
+            changes = {"__module__": module, "__class__": called}
+            loader = {"__loader__": _LOADERS[rng.randint(len(_LOADERS))]}
+            holder[key] |= [loader, changes, loader | changes][rng.randint(3)]
+        elif isinstance(holder, dict) and rng.randint(2):
+            holder[["__array_interface__", "more", "__id__"][rng.randint(3)]] = deepcopy(
+                other[of_other]
+            )
+        else:
+            holder[key] = deepcopy(other[of_other])
+    inner["schema.json"] = json.dumps(schema).encode()
+    members[name] = zipped(inner)
+    return archived(members)
+
+
 def forge_member(content: bytearray, rng: np.random.RandomState) -> bytes:
     members = members_of(content)
     name = sorted(members)[rng.randint(len(members))]
@@ -182,7 +234,7 @@ DAMAGES: dict[str, Damage] = {
     function.__name__: function for function in (cut, flip, overwrite, insert, remove, swap)
 }
 FORGERIES: dict[str, Damage] = {
-    function.__name__: function for function in (forge_manifest, forge_member)
+    function.__name__: function for function in (forge_manifest, forge_schema, forge_member)
 }
 
 
@@ -208,7 +260,8 @@ def outcome(path: Path, rows: np.ndarray, expected: np.ndarray, told: list[str])
 
 
 def numbers_of(estimator: BaseEstimator, rows: np.ndarray) -> np.ndarray:
-    method = "score_samples" if hasattr(estimator, "score_samples") else "transform"
+    methods = ("score_samples", "predict_proba", "transform")
+    method = next(name for name in methods if hasattr(estimator, name))
     return getattr(estimator, method)(rows)
 
 
