@@ -350,6 +350,11 @@ def halve_by_parameter(net, **kwargs):
     net.set_params(lr=net.lr / 2)
 
 
+def double_in_groups(net, **kwargs):
+    for group in net.optimizer_.param_groups:
+        group["lr"] *= 2
+
+
 MOVES_OF_THE_RATE = pytest.mark.parametrize("halve", [halve_in_groups, halve_by_parameter])
 
 
@@ -369,6 +374,12 @@ def test_a_callback_that_moves_the_rate_of_a_schedule_is_told_of(
     with pytest.raises(ValueError, match=message):
         autoencoder.fit(digits)
     assert not hasattr(autoencoder, "net_")
+
+
+def test_a_callback_that_raises_the_rate_of_a_schedule_is_told_of(digits):
+    raising = small(lr_schedule="cosine", callbacks=[callback(on_epoch_end=double_in_groups)])
+    with pytest.raises(ValueError, match=r"callbacks=.*learning rate was set"):
+        raising.fit(digits)
 
 
 @MOVES_OF_THE_RATE

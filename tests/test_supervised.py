@@ -187,7 +187,11 @@ REFUSED = {
     "one number": (np.full(len(X), 0.5), ValueError, "the same for all rows"),
     "nothing known": (np.full(len(X), np.nan), ValueError, "all 300 values are missing"),
     "infinite": (np.where(Y == 1, np.inf, 0.5), ValueError, "infinity"),
-    "words and numbers": (["a", 1] * 150, TypeError, "mixes words and int"),
+    "words and numbers": (
+        ["a", 1] * 150,
+        TypeError,
+        "mixes words and int, such as 'a' and 1. Make",
+    ),
     "words and floats": (["a", 0.5, None] * 100, TypeError, "mixes words and float"),
     "columns of words": (np.full((len(X), 2), "a"), ValueError, "MultiLabelBinarizer"),
     "dates": (np.full(len(X), "2020-01-01", "M8[D]"), TypeError, "words, numbers or booleans"),

@@ -58,6 +58,7 @@ def test_what_is_expected_is_the_conditional_mean():
     X, _ = rows_of(2_000)
     X, observed = hidden(X)
     factors = fit_factors(X, observed, 2, max_iter=20, tol=0)
+    assert factors.n_iter == 20
     factors = factors._replace(uncertainty=np.zeros_like(factors.uncertainty))
     found = factors.expected(X[:50], observed[:50])
     for row, which, expected in zip(X[:50], observed[:50], found, strict=True):
