@@ -27,6 +27,8 @@ from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._weights import check_layers
 from sklearn_ae.exceptions import LoadError
 
+# A long entry makes as much of each.
+_MOST_BYTES_OF_TEXT = 2**28
 # What a scorer may ask an estimator for.
 _RESPONSES = {"decision_function", "default", "predict", "predict_proba"}
 
@@ -131,14 +133,19 @@ class _Builder:
                 is_text = np.dtype(dtype).itemsize <= 4 * max(longest, 1)
                 if not (dtype == "|O" or (np.dtype(dtype).kind == "U" and is_text)):
                     raise LoadError(f"an array of {dtype} has entries of {longest} letters.")
+                if np.dtype(dtype).itemsize * len(parts) > _MOST_BYTES_OF_TEXT:
+                    raise LoadError(f"{len(parts)} entries of {dtype} are more than there may be.")
                 if math.prod(shape) != len(parts):
                     raise LoadError(
                         f"an array of {dtype} and shape {shape} has {len(parts)} entries."
                     )
             case {"neighbors": [list(parameters), rows]}:
-                parts = [*_attributes(parameters), rows]
-                if not (rows is None or _is_array(rows)):
-                    raise LoadError("what neighbours are looked for among is no array.")
+                values = _attributes(parameters)
+                parts = [*values, rows]
+                if not (rows is None or _is_array(rows, "float32", "float64")):
+                    raise LoadError("what neighbours are looked for among is no array of floats.")
+                if any(isinstance(value, list | dict) for value in values):
+                    raise LoadError("what looks for neighbours has other parameters than numbers.")
             case {"skops": str(name)}:
                 self._audit_skops(name)
                 parts = []
@@ -324,8 +331,14 @@ def _attributes(items: list[Any]) -> list[Any]:
     return parts
 
 
-def _is_array(node: Any) -> bool:
-    return isinstance(node, dict) and bool(node.keys() & {"array", "objects", "transposed"})
+def _is_array(node: Any, *dtypes: str) -> bool:
+    """Whether a node is an array, of one of some dtypes if there are any."""
+    match node:
+        case {"array": {"tensor": [_, dtype, _]}} | {"transposed": {"tensor": [_, dtype, _]}}:
+            return not dtypes or dtype in dtypes
+        case {"objects": _}:
+            return not dtypes
+    return False
 
 
 def _is_response(asked: Any) -> bool:

@@ -36,7 +36,11 @@ from sklearn.cluster import Birch, FeatureAgglomeration
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_selection import SelectKBest, mutual_info_classif
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
@@ -484,6 +488,16 @@ def test_trees_are_built_where_they_are_trusted(path):
     assert_array_equal(loaded.predict(X), fitted.predict(X))
 
 
+def test_generators_whose_seed_may_take_any_time_are_built_where_they_are_trusted(path):
+    boosted = HistGradientBoostingClassifier(max_iter=2, early_stopping=True, random_state=0)
+    fitted = make_pipeline(small(), boosted).fit(X, Y)
+    save(fitted, path)
+    with pytest.raises(LoadError, match=r"trusted=\['numpy.random._generator.Generator'") as told:
+        load(path)
+    names = re.findall(r"'([\w.]+)'", str(told.value).partition("trusted=")[2])
+    assert_array_equal(load(path, trusted=names).predict(X), fitted.predict(X))
+
+
 @pytest.mark.parametrize("module", ["safetensors.torch", "skops.io"])
 def test_without_a_package_the_error_says_what_to_install(path, monkeypatch, module):
     pipeline = make_pipeline(StandardScaler(), small())
@@ -666,6 +680,16 @@ def bytes_of_array(array):
     return file.getvalue()
 
 
+def of_dict(**items):
+    types = [named("builtins.str", "TypeNode")] * len(items)
+    return named(
+        "builtins.dict",
+        "DictNode",
+        content=items,
+        key_types=named("builtins.list", "ListNode", content=types),
+    )
+
+
 ZEROS = bytes_of_array(np.zeros(100_000))
 OF_ZEROS = named("numpy.ndarray", "NdArrayNode", type="numpy", file="zeros.npy")
 ONE_DIM = named("builtins.tuple", "TupleNode", content=[named("int", "JsonNode", content="1")])
@@ -695,16 +719,67 @@ np.savez_compressed(COMPRESSED, data=np.zeros(10**7))
         ),
         ({"__id__": 1}, "names again"),
         ([OF_ZEROS] * 100, "more than 10 times its size"),
-        ({**OF_ZEROS, "file": "zeros.npz"}, "more than 10 times its size"),
         (
-            named("numpy.ndarray", "NdArrayNode", type="json", shape=TWO_DIMS, content=[OF_ZEROS]),
-            "take arrays apart",
+            named("scipy.sparse._csr.csr_matrix", "SparseMatrixNode", file="zeros.npz"),
+            "more than 10 times its size",
+        ),
+        *(
+            (
+                named("numpy.ndarray", "NdArrayNode", type="json", shape=TWO_DIMS, content=items),
+                "numpy.ndarray is not what any saved estimator has",
+            )
+            for items in (
+                [OF_ZEROS],
+                [named("builtins.list", "JsonNode", content="[0, 0]")],
+                2 * [named("builtins.int", "JsonNode", content="0", __id__=7)],
+            )
+        ),
+        (
+            {**OF_ZEROS, "__class__": "bytes_"},
+            r"numpy\.bytes_ is made of an array of float64 and shape \(100000,\)",
+        ),
+        (
+            named(
+                "builtins.dict",
+                "DictNode",
+                content={"3": OF_ZEROS},
+                key_types=named(
+                    "builtins.list", "ListNode", content=[named("numpy.divide", "FunctionNode")]
+                ),
+            ),
+            "builtins.dict is not what any saved estimator has",
+        ),
+        (
+            [
+                named("numpy.mean", "FunctionNode", __id__=7),
+                named("builtins.str", "TypeNode", __id__=7),
+            ],
+            "builtins.str would take the place of something else",
+        ),
+        *(
+            (
+                named(
+                    "numpy.random.mtrand.RandomState",
+                    "RandomStateNode",
+                    content=of_dict(state=of_dict(pos=named("int", "JsonNode", content=place))),
+                ),
+                "RandomState is not what any saved estimator has",
+            )
+            for place in ("-1", "625", "0.5")
         ),
         (
             named(
                 "sklearn.preprocessing._data.StandardScaler",
                 "ObjectNode",
-                content={"__array_interface__": OF_ADDRESS},
+                content=named("builtins.dict", "JsonNode", content='{"__array_interface__": 1}'),
+            ),
+            "StandardScaler is not what any saved estimator has",
+        ),
+        (
+            named(
+                "sklearn.preprocessing._data.StandardScaler",
+                "ObjectNode",
+                content=of_dict(__array_interface__=OF_ADDRESS),
             ),
             "an attribute __array_interface__",
         ),
@@ -859,7 +934,12 @@ def estimator_of(name):
         ({"requesting": [estimator_of("os.system"), {"dict": []}]}, "describes nothing"),
         ({"requesting": [{"skops": "9.skops"}, {"dict": []}]}, "there is no '9.skops'"),
         ({"masked": [estimator_of("sklearn_ae.LatentDensity"), None]}, "describes nothing"),
-        ({"neighbors": [[], estimator_of("sklearn_ae.LatentDensity")]}, "is no array"),
+        ({"neighbors": [[], estimator_of("sklearn_ae.LatentDensity")]}, "is no array of floats"),
+        (
+            {"neighbors": [[["metric", {"metric": "sklearn.metrics.f1_score"}]], None]},
+            "other parameters than numbers",
+        ),
+        ({"objects": ["<U90000", [1000], ["a" * 90_000] + 999 * [""]]}, "more than there may be"),
         ({"bunch": [["__array_interface__", 1]]}, "no name that an attribute may have"),
         (
             {"estimator": ["sklearn_ae.LatentDensity", [], [["__array__", 1]], None]},
