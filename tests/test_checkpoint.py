@@ -457,7 +457,7 @@ AutoencoderTransformer(4, loss=loss, checkpoint=sys.argv[1], **parameters).fit(X
 
 def test_code_is_the_same_in_another_process(path):
     """Where sets have another order."""
-    for seed in ("1", "2", "3"):
+    for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", FIT_WITH_A_SET, path]
         subprocess.run(command, check=True, timeout=300, env=environment)
