@@ -734,9 +734,12 @@ np.savez_compressed(COMPRESSED, data=np.zeros(10**7))
                 2 * [named("builtins.int", "JsonNode", content="0", __id__=7)],
             )
         ),
-        (
-            {**OF_ZEROS, "__class__": "bytes_"},
-            r"numpy\.bytes_ is made of an array of float64 and shape \(100000,\)",
+        *(
+            (
+                {**OF_ZEROS, "__class__": name},
+                rf"numpy\.{name} is made of an array of float64 and shape \(100000,\)",
+            )
+            for name in ("bytes_", "float64", "void")
         ),
         (
             named(
