@@ -143,6 +143,19 @@ def test_layers_that_write_into_their_input_leave_the_rows_alone():
     np.testing.assert_array_equal(rows, before)
 
 
+def test_layers_that_write_into_their_input_train_as_others_do():
+    rows = (X - 3).astype(np.float32)
+    codes = []
+    for inplace in (False, True):
+
+        def encoder(n_in, n_out, inplace=inplace):
+            return nn.Sequential(nn.ReLU(inplace=inplace), nn.Linear(n_in, n_out))
+
+        autoencoder = _autoencoder(encoder=encoder, linear_shortcut=False, scaling=None)
+        codes.append(autoencoder.fit(rows).transform(rows))
+    np.testing.assert_array_equal(*codes)
+
+
 def test_a_loss_that_writes_into_its_target_leaves_the_rows_alone():
     rows = (X - 3).astype(np.float32)
     before = rows.copy()

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 from torch.distributions import Bernoulli, Independent, Laplace, Normal, kl_divergence
 
@@ -276,6 +277,17 @@ def test_losses_count_all_of_the_divergence_in_every_epoch():
     assert_allclose(losses, losses[0], rtol=0.01)
     plain = small(beta=2.0, lr=1e-12).fit(DIGITS)
     assert_allclose(losses, plain.loss_curve_, rtol=1e-5)
+
+
+def test_the_divergence_counts_more_from_epoch_to_epoch_of_a_warm_up():
+    counts = []
+
+    class Listening(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            counts.append(net._warmth)
+
+    small(kl_warmup=4, max_epochs=6, callbacks=[Listening()]).fit(DIGITS)
+    assert counts == [0, 0.25, 0.5, 0.75, 1, 1]
 
 
 def test_in_the_first_epoch_of_a_warm_up_the_divergence_does_not_train():
