@@ -525,6 +525,20 @@ class Weighted:
         return (output - target) ** 2
 
 
+def test_functions_of_one_name_have_a_name_for_each(path):
+    def weighted(weight):
+        def loss(output, target):
+            return weight * (output - target) ** 2
+
+        return loss
+
+    losses = [weighted(1.0), weighted(2.0)]
+    union = FeatureUnion([(str(i), small(loss=loss)) for i, loss in enumerate(losses)])
+    name = f"{__name__}.{losses[0].__qualname__}"
+    loaded = through(path, union, own=dict(zip([name, f"{name}#2"], losses, strict=True)))
+    assert [codes.loss for _, codes in loaded.transformer_list] == losses
+
+
 def test_what_compares_in_its_own_way_has_a_name_for_each(path):
     losses = [Weighted(np.full(64, weight)) for weight in (1.0, 2.0)]
     union = FeatureUnion([(str(i), small(loss=loss)) for i, loss in enumerate(losses)])
