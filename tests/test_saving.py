@@ -951,6 +951,10 @@ def estimator_of(name):
         ({"requesting": [estimator_of("os.system"), {"dict": []}]}, "describes nothing"),
         ({"requesting": [{"skops": "9.skops"}, {"dict": []}]}, "there is no '9.skops'"),
         ({"masked": [estimator_of("sklearn_ae.LatentDensity"), None]}, "describes nothing"),
+        (
+            {"masked": [{"objects": ["|O", [0], []]}, estimator_of("sklearn_ae.LatentDensity")]},
+            "describes nothing",
+        ),
         ({"neighbors": [[], estimator_of("sklearn_ae.LatentDensity")]}, "is no array of floats"),
         (
             {"neighbors": [[["metric", {"metric": "sklearn.metrics.f1_score"}]], None]},
