@@ -43,7 +43,15 @@ from benchmarks.report import RESULTS, Report
 ROOT = Path(__file__).parents[1]
 PARTS = {
     "saving": [
-        *("_archive", "_checkpoint", "_description", "_file", "_naming", "_persistence"),
+        *(
+            "_archive",
+            "_auditing",
+            "_checkpoint",
+            "_description",
+            "_file",
+            "_naming",
+            "_persistence",
+        ),
         *("_rebuilding", "_skops", "_weights"),
     ],
     "_training": [

@@ -212,7 +212,7 @@ class _Describer:
         except ImportError:
             raise
         except Exception as error:
-            raise self.unknown(value) from error
+            raise ValueError(f"{self.unknown(value)} {error}") from error
         if nameless := [name for name in types if "<" in name]:
             raise ValueError(
                 f"{'.'.join(self._where)}: {type(value).__name__} has {nameless[0]}, which no "

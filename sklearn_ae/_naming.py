@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Collection
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -76,6 +77,14 @@ def of_sklearn(path: str) -> type | None:
             found = getattr(module_of(f"sklearn.{part}"), name, None)
             return found if isinstance(found, type) and is_of("sklearn", found) else None
     return None
+
+
+def estimator_class(path: str, trusted: Collection[str]) -> type | None:
+    """Give a class of estimators, which is imported only if it is known or trusted."""
+    if path in trusted:
+        return imported(path)
+    found = of_ours(path) or of_sklearn(path)
+    return found if found is not None and issubclass(found, BaseEstimator) else None
 
 
 def known_class(path: str) -> type | None:

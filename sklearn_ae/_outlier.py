@@ -22,7 +22,7 @@ from sklearn_ae._compat import (
 from sklearn_ae._exporting import Decision, Exportable, OutlierScores
 from sklearn_ae._fitting import unchanged_on_failure
 from sklearn_ae._routing import RoutingToFit
-from sklearn_ae._validation import beyond_float64
+from sklearn_ae._training.statistics import beyond_float64
 
 # Of the autoencoder that is fitted without one being given: codes at most, the noise in deviations,
 # the share of rows that it leaves out where some may be outliers; units of its layer, of which more

@@ -54,8 +54,7 @@ _HARMLESS = {
         )
     },
 }
-
-
+# What keys of a dict may be, whose types are called.
 _KEY_TYPES = {f"builtins.{of}" for of in ("bool", "bytes", "float", "int", "str")} | {
     f"numpy.{of.__name__}" for of in np.sctypeDict.values() if issubclass(of, np.number | np.str_)
 }

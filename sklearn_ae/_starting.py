@@ -15,10 +15,9 @@ from sklearn_ae._training.losses import resolve_loss
 from sklearn_ae._training.net import AutoencoderNet
 from sklearn_ae._training.scaling import Units, resolve_scaling, units_for
 from sklearn_ae._training.start import Start
-from sklearn_ae._training.statistics import Moments, moments
+from sklearn_ae._training.statistics import Moments, beyond_float64, moments
 from sklearn_ae._training.targets import Target
 from sklearn_ae._validation import (
-    beyond_float64,
     check_callbacks,
     check_noise_level,
     check_on_two_rows,

@@ -427,13 +427,6 @@ def check_finite_where_observed(X: Matrix, observed: NDArray[np.bool_]) -> None:
         )
 
 
-def beyond_float64(greatest: float) -> ValueError:
-    """Give the error that rows of such values have no variance that is a number."""
-    return ValueError(
-        f"X: values up to {greatest:.3g} have a variance beyond float64. Divide X by a constant."
-    )
-
-
 def check_noise_level(
     noise: str, noise_level: ArrayLike, n_features: int, *, is_share: bool, is_of_images: bool
 ) -> None:

@@ -36,6 +36,7 @@ LAYERS = [
     {"_holding_out", "_fit_task", "_checkpoint"},
     {"_file"},
     {"_rebuilding"},
+    {"_auditing"},
     {"_description"},
     {"_weights"},
     {"_naming", "_skops"},

@@ -218,3 +218,10 @@ def _moves_a_feature(
     ends[0, each, codes], ends[1, each, codes] = low[codes], high[codes]
     moved = module.decoder(ends[1]) - module.decoder(ends[0])
     return (moved.abs() > _ALL_CONSTANT * deviation).any(dim=1) & (low != high)[codes]
+
+
+def beyond_float64(greatest: float) -> ValueError:
+    """Give the error that rows of such values have no variance that is a number."""
+    return ValueError(
+        f"X: values up to {greatest:.3g} have a variance beyond float64. Divide X by a constant."
+    )
