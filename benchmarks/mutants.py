@@ -93,29 +93,24 @@ class Mutant(NamedTuple):
         return f"{self.path}:{self.line}: {' -> '.join(line[1:].strip() for line in changed)}"
 
 
-class Annotated(NamedTuple):
-    """Where a file says what type something is, which nothing runs by."""
-
-    spans: list[tuple[tuple[int, int], tuple[int, int]]]
-
-    @classmethod
-    def of(cls, tree: ast.Module) -> "Annotated":
-        found = []
-        for node in ast.walk(tree):
-            for name in ("annotation", "returns"):
-                if part := getattr(node, name, None):
-                    end = part.end_lineno, part.end_col_offset
-                    found.append(((part.lineno, part.col_offset), end))
-        return cls(found)
-
-    def __contains__(self, position: tuple[int, int]) -> bool:
-        return any(first <= position < last for first, last in self.spans)
+def annotations(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Give where a file says what type something is, which nothing runs by."""
+    parts = (
+        getattr(node, name, None)
+        for node in ast.walk(ast.parse(code))
+        for name in ("annotation", "returns")
+    )
+    return [
+        ((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset))
+        for part in parts
+        if part is not None
+    ]
 
 
 def mutants_of(path: str) -> Iterator[Mutant]:
     """Give all of a file."""
     code = (ROOT / path).read_text()
-    nodes, annotated = list(ast_nodes(get_ast(code))), Annotated.of(ast.parse(code))
+    nodes, annotated = list(ast_nodes(get_ast(code))), annotations(code)
     for operator in operator_names():
         if get_operator(operator).arguments():
             continue
@@ -123,7 +118,7 @@ def mutants_of(path: str) -> Iterator[Mutant]:
             at for node in nodes for at in get_operator(operator)().mutation_positions(node)
         )
         for occurrence, (start, _) in enumerate(positions):
-            if start not in annotated:
+            if not any(first <= start < last for first, last in annotated):
                 yield Mutant(path, start[0], operator, occurrence)
 
 

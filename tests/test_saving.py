@@ -225,13 +225,20 @@ def agreement(y, predicted):
     return (y == predicted).mean()
 
 
-def test_a_scorer_of_the_user_is_passed_again(path):
+class Agreement:
+    def __call__(self, y, predicted):
+        return agreement(y, predicted)
+
+
+@pytest.mark.parametrize("score", [agreement, Agreement()], ids=["function", "object"])
+def test_a_scorer_of_the_user_is_passed_again(path, score):
+    name = getattr(score, "__name__", "Agreement")
     pipeline = make_pipeline(small(), LogisticRegression())
     search = GridSearchCV(
-        pipeline, {"autoencodertransformer__lr": [1e-3]}, scoring=make_scorer(agreement), cv=2
+        pipeline, {"autoencodertransformer__lr": [1e-3]}, scoring=make_scorer(score), cv=2
     )
     fitted = search.fit(X[Y < 2], Y[Y < 2])
-    loaded = through(path, fitted, own={f"{__name__}.agreement": agreement})
+    loaded = through(path, fitted, own={f"{__name__}.{name}": score})
     assert loaded.score(X[Y < 2], Y[Y < 2]) == fitted.score(X[Y < 2], Y[Y < 2])
 
 

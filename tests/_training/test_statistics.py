@@ -186,11 +186,14 @@ def test_a_code_of_features_that_are_small_beside_others_is_not_constant(monkeyp
     assert _counted(X, encoder, monkeypatch, decoder)[0] == 1
 
 
-def test_a_small_code_that_moves_no_feature_is_constant(monkeypatch):
+@pytest.mark.parametrize("share", [0.0, 0.006])
+def test_a_small_code_that_hardly_moves_a_feature_is_constant(monkeypatch, share):
+    """As a share of the deviation of that, which is about 5."""
     X = TABLES["digits"][:1000, 2:4] * [1, 1e-8]
     encoder, decoder = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     nn.init.eye_(encoder.weight)
     nn.init.zeros_(decoder.weight[1])
+    nn.init.constant_(decoder.weight[0, 1:], share * X[:, 0].std() / np.ptp(X[:, 1]))
     assert _counted(X, encoder, monkeypatch, decoder)[0] == 1
 
 
