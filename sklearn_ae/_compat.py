@@ -6,6 +6,7 @@ Each private name stands here with the reason why there is no public one that gi
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -155,3 +156,13 @@ def is_written_into(tensor: Tensor) -> bool:
     Comparing values would miss what happens to leave them as they are.
     """
     return tensor._version > 0
+
+
+def required(module: str, purpose: str, *, extra: str) -> Any:
+    """Give a module of a package that comes with an extra alone."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{module.split('.')[0]} is needed {purpose}: pip install 'sklearn-ae[{extra}]'"
+        ) from error

@@ -3,12 +3,12 @@
 import json
 import platform
 from collections.abc import Collection, Mapping
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from sklearn_ae._archive import read, write
+from sklearn_ae._compat import required
 from sklearn_ae._training.surroundings import undisturbed
 from sklearn_ae.exceptions import LoadError
 
@@ -109,9 +109,4 @@ def _version(project: str) -> tuple[str, str]:
 
 def require_safetensors() -> Any:
     """Give what writes and reads tensors."""
-    try:
-        return import_module("safetensors.torch")
-    except ImportError as error:
-        raise ImportError(
-            "safetensors is needed to save and load: pip install 'sklearn-ae[save]'"
-        ) from error
+    return required("safetensors.torch", "to save and load", extra="save")

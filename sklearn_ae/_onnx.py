@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
-from importlib import import_module
 from numbers import Integral
 from threading import Lock
 from typing import Any
@@ -16,6 +15,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from sklearn_ae._compat import required
 from sklearn_ae._exporting import Exportable
 from sklearn_ae._training.surroundings import undisturbed
 
@@ -207,13 +207,8 @@ def register_onnx_converters() -> None:
 
 
 def _skl2onnx() -> Any:
-    try:
-        import_module("onnxscript")
-        return import_module("skl2onnx")
-    except ImportError as error:
-        raise ImportError(
-            "skl2onnx and onnxscript are needed to convert: pip install 'sklearn-ae[onnx]'"
-        ) from error
+    required("onnxscript", "to convert", extra="onnx")
+    return required("skl2onnx", "to convert", extra="onnx")
 
 
 def _derived(base: type[Any]) -> Iterator[type[Any]]:

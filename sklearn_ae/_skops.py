@@ -8,13 +8,13 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Iterator
-from importlib import import_module
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from sklearn_ae._archive import members_of
+from sklearn_ae._compat import required
 from sklearn_ae.exceptions import LoadError
 
 _SCHEMA = "schema.json"
@@ -62,12 +62,7 @@ _KEY_TYPES = {f"builtins.{of}" for of in ("bool", "bytes", "float", "int", "str"
 
 def skops_io() -> Any:
     """Give what writes and reads scikit-learn's estimators."""
-    try:
-        return import_module("skops.io")
-    except ImportError as error:
-        raise ImportError(
-            "skops is needed for estimators of scikit-learn: pip install 'sklearn-ae[save]'"
-        ) from error
+    return required("skops.io", "for estimators of scikit-learn", extra="save")
 
 
 def untrusted(content: bytes, name: str, trusted: Collection[str] = ()) -> list[str]:
